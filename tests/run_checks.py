@@ -81,7 +81,7 @@ def run(command, **kwargs):
 
 
 def no_randomization():
-    """A prefix that turns address randomization off: with 32 bits of it (Debian's newer kernels) the sanitizers of
+    """A prefix that turns address randomization off: where the kernel has 32 bits of it, the sanitizers of
     gcc 12 and clang 14 find their shadow memory taken now and then, and die at start."""
     prefix = ["setarch", "-R"]
     if shutil.which("setarch") and run(prefix + ["true"], stderr=subprocess.DEVNULL).returncode == 0:
@@ -97,7 +97,7 @@ def build(stage, top):
         setup = run([MESON, "setup", directory, ROOT] + stage.options, env=env)
         if setup.returncode:
             return None
-    return None if run(["ninja", "-C", directory, "--quiet"]).returncode else directory
+    return None if run(["ninja", "-C", directory, "--quiet", "-k0"]).returncode else directory
 
 
 def listed_tests(directory, suites):
