@@ -61,13 +61,13 @@ STAGES = {
         Stage("gcc", "gcc", ["--buildtype=debugoptimized"], ALL_SUITES),
         # The fuzzers are built here too, so that clang-tidy knows how they are compiled.
         Stage("clang", "clang", ["--buildtype=debugoptimized", "-Dfuzzers=true"]),
-        Stage("asan", "gcc", ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Doptimization=1"],
+        Stage("asan", "gcc", ["-Ddebug=true", "-Db_sanitize=address,undefined", "-Doptimization=1"],
               ("unit", "stores", "examples", "e2e"), 4),
         # Threads are the library's own (one a session): what drives it in that mode is run again.
-        Stage("tsan", "gcc", ["--buildtype=debug", "-Db_sanitize=thread", "-Doptimization=1"],
+        Stage("tsan", "gcc", ["-Ddebug=true", "-Db_sanitize=thread", "-Doptimization=1"],
               ("unit", "stores", "examples"), 4),
-        Stage("fuzz", "clang", ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false",
-                                "-Doptimization=1", "-Dfuzzers=true"]),
+        Stage("fuzz", "clang", ["-Ddebug=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                                "-Doptimization=1", "-Dfuzzers=true", "-Dc_args=-fsanitize=fuzzer-no-link"]),
     )
 }
 
@@ -245,8 +245,6 @@ def do_stage(name, top):
         count.add(run_tests(stage, directory))
     elif name == "fuzz":
         count.add(run_fuzzers(directory))
-    else:
-        count.passed += 1
     return count
 
 

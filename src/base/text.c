@@ -53,7 +53,7 @@ bool text_hex64_n(const char *text, size_t n_bytes, uint64_t *value)
 static size_t text_unit(const char *text, uint64_t *unit_ns)
 {
 	static const struct {
-		const char *name;
+		char name[4];
 		uint64_t ns;
 	} units[] = {
 		{ "ms", CLOCK_NS_PER_MS },

@@ -6,8 +6,8 @@
 struct state_row {
 	enum tenure_state from;
 	bool believes;
-	unsigned to; /* a set of enum tenure_state */
-	const char *name;
+	unsigned to;   /* a set of enum tenure_state */
+	char name[16]; /* not a pointer: it would have to be relocated, so that the table would not be read-only */
 };
 
 /*
