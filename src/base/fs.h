@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a file system must be so that locks exclude and what was made durable is found again. */
+#ifndef TENURE_BASE_FS_H
+#define TENURE_BASE_FS_H
+
+#include <stdbool.h>
+
+#include <tenure/tenure.h>
+
+/*
+ * Is `path` on a file system of this host alone? Where it does not exist yet, its nearest directory that does is
+ * judged. 0; TENURE_EUNSAFE for a network, cluster or user-space file system, whose locks or durability are somebody
+ * else's promise, and, unless `allow_memory`, for one that forgets everything with the host: the message names it.
+ * TENURE_EIO where it can't be told.
+ */
+int fs_check_local(const char *path, bool allow_memory, struct tenure_error *error);
+/*
+ * "mkdir -p", each new directory made durable in its parent. A directory that exists is left as it is. 0, TENURE_EIO,
+ * TENURE_ELIMIT (no descriptors).
+ */
+int fs_make_directories(const char *path, unsigned mode, struct tenure_error *error);
+
+#endif
