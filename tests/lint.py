@@ -14,7 +14,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAX_LINES = 1000
 MAX_COLUMNS = 120
 TAB = 8
-# A pull of clang-tidy over a header that only C++ users see, or of a file that is generated, has no place here.
 SOURCES = (".c", ".h", ".def")
 SCRIPTS = (".py", ".sh", ".build", ".bash")
 
@@ -41,7 +40,8 @@ def read(path):
 
 
 def check_format(_):
-    return call(["clang-format", "--dry-run", "-Werror", "--style=file"] + [f for f in files() if f.endswith((".c", ".h"))])
+    sources = [f for f in files() if f.endswith((".c", ".h"))]
+    return call(["clang-format", "--dry-run", "-Werror", "--style=file"] + sources)
 
 
 def check_tidy(build):
@@ -50,7 +50,8 @@ def check_tidy(build):
     paths = sorted(p for p in compiled if p.startswith(ROOT + "/") and os.path.exists(p))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(call, ["clang-tidy", "--quiet", "-p", build, path]) for path in paths]
-        return "".join(job.result() for job in jobs)
+        found = "".join(job.result() for job in jobs)
+    return re.sub(r"^\d+ warnings? (and \d+ errors? )?generated\.\n", "", found, flags=re.MULTILINE)
 
 
 def check_cppcheck(_):
@@ -70,7 +71,7 @@ def check_spdx(_):
 
 
 def check_shape(_):
-    """What clang-format does not see: length of files, and of lines that it could not break."""
+    """What clang-format does not see: the length of files, and lines of other languages."""
     wrong = ""
     for path in files():
         if path.endswith(SOURCES + SCRIPTS):
@@ -80,7 +81,7 @@ def check_shape(_):
             for number, line in enumerate(lines, 1):
                 if line != line.rstrip():
                     wrong += f"{path}:{number}: white space at the end of the line\n"
-                if len(line.expandtabs(TAB)) > MAX_COLUMNS and not path.startswith("include/"):
+                if len(line.expandtabs(TAB)) > MAX_COLUMNS and not path.endswith((".c", ".h")):
                     wrong += f"{path}:{number}: more than {MAX_COLUMNS} columns\n"
     return wrong
 

@@ -35,7 +35,8 @@ def main():
                 if line.split()[-2] != "A"}
     public = declared(source)
     tap = Tap()
-    tap.case("every function of the public headers is exported", sorted(public - exported) if public else ["none found"])
+    tap.case("every function of the public headers is exported",
+             sorted(public - exported) if public else ["none found"])
     tap.case("nothing else is exported", sorted(exported - public))
     needed = re.findall(r"NEEDED\s+(\S+)", dynamic)
     tap.case("the library needs libuv and libc alone", [n for n in needed if not n.startswith(MAY_NEED)])

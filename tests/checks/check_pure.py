@@ -13,8 +13,8 @@ from tap import Tap
 # Whole folders, and single files of folders that do I/O too.
 PURE = ["base/buf", "base/crc32c", "base/names", "base/structs", "base/text", "client/url", "elector/*", "file/record"]
 
-# String functions that neither allocate nor look at a locale, and the assertion. formatting of messages:
-# base/error uses snprintf and strerror_r alone.
+# String functions that neither allocate nor look at a locale, the assertion, and the writing of messages into the
+# caller's own buffer.
 ALLOWED = set("""
     memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr
     __memcpy_chk __memmove_chk __memset_chk __stack_chk_fail _GLOBAL_OFFSET_TABLE_
@@ -64,7 +64,8 @@ def main():
             problems += [f"{os.path.basename(path)} {what}" for what in impurities(path, known)]
         tap.case(f"{pattern} is pure", problems + assembly(source, pattern))
     impure = os.path.join(build, "src", "base", "libbase.a.p", "clock.c.o")
-    tap.case("the check itself sees an impure object", [] if impurities(impure, known) else ["base/clock passed as pure"])
+    tap.case("the check itself sees an impure object",
+             [] if impurities(impure, known) else ["base/clock passed as pure"])
     tap.end()
 
 
