@@ -15,7 +15,7 @@ MAX_LINES = 1000
 MAX_COLUMNS = 120
 TAB = 8
 SOURCES = (".c", ".h", ".def")
-SCRIPTS = (".py", ".sh", ".build", ".bash")
+SCRIPTS = (".py", ".sh", ".build", ".bash-completion")
 
 
 def files():
@@ -122,7 +122,7 @@ def check_python(_):
 
 
 def check_shell(_):
-    scripts = [f for f in files() if f.endswith((".sh", ".bash")) or f == ".ci/run"]
+    scripts = [f for f in files() if f.endswith((".sh", ".bash-completion")) or f == ".ci/run"]
     return "".join(call(["bash", "-n", script]) for script in scripts)
 
 
