@@ -19,7 +19,8 @@ deps-check:
 	@packaging/install-deps.sh check
 
 build: deps-build
-	@test -f $(BUILD)/release/build.ninja || $(MESON) setup --buildtype=release --prefix=$(PREFIX) $(BUILD)/release
+	@test -f $(BUILD)/release/build.ninja || \
+		$(MESON) setup --buildtype=release --prefix=$(PREFIX) -Dtests=false $(BUILD)/release
 	@$(MESON) compile -C $(BUILD)/release
 
 demo: build
