@@ -29,7 +29,8 @@ static bool elector_is_idle(const struct elector *e)
 
 static void elector_join(struct elector *e, struct elector_output *out)
 {
-	if (!e->eligible || e->joined)
+	CHECK(!e->joined);
+	if (!e->eligible)
 		return;
 	e->joined = true;
 	e->maybe_joined = false;
@@ -103,15 +104,15 @@ static bool elector_granted_again(struct elector *e, const struct elector_input 
 {
 	bool believed = state_believes(e->state);
 
-	if (in->token <= e->token)
-		return false;
+	if (in->token == e->token || in->token <= e->last_token)
+		return false; /* repeated, late */
 	if (e->end_code == 0 && (believed || in->token > TENURE_TOKEN_MAX))
 		e->end_code = TENURE_EPROTO;
 	if (believed)
 		elector_step_down(e, TENURE_BY_STORE, in->now_ns, out);
 	out->actions |= ELECTOR_DO_RELEASE;
 	e->token = in->token;
-	if (in->token > e->last_token)
+	if (in->token <= TENURE_TOKEN_MAX)
 		e->last_token = in->token;
 	return true;
 }
