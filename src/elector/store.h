@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a mechanism offers to the client library: struct store_ops. Adding a store is a folder with one of these, one line
- * in src/client/registry.def and one in the build (docs/add-a-store.md).
+ * What a mechanism offers to the client library: struct store_ops. Adding a store is a folder with one of these, one
+ * line in src/client/registry.def and one in the build (docs/add-a-store.md).
  *
- * Threads: every call is made on the session's loop thread with the session's lock held, and every call into the sink is
- * made there too; neither side blocks on the network. A local disk may be waited for. The sink never calls back into the
- * store: what it has to do there follows after the store's call has returned.
- * Answers of read, list and ask come through their `done`, once, possibly before the call returns.
+ * Threads: every call is made on the session's loop thread with the session's lock held, and every call into the sink
+ * is made there too; neither side blocks on the network. A local disk may be waited for. The sink never calls back into
+ * the store: what it has to do there follows after the store's call has returned. Answers of read, list and ask come
+ * through their `done`, once, possibly before the call returns.
  */
 #ifndef TENURE_ELECTOR_STORE_H
 #define TENURE_ELECTOR_STORE_H
@@ -26,36 +26,34 @@
 #define STORE_CGROUP_ROOM     512
 
 struct loop;
-struct url; /* client/url.h is above: stores see the parts below only */
-struct store;	     /* a session with a store: the mechanism's own */
-struct store_seat;   /* one candidacy in it */
-struct store_watch;  /* one observer in it */
+struct store;       /* a session with a store: the mechanism's own */
+struct store_seat;  /* one candidacy in it */
+struct store_watch; /* one observer in it */
 
 enum store_capability {
 	STORE_CAN_LIST = 1,
-	STORE_CAN_ASK = 2,	   /* ask the leader to hand over */
+	STORE_CAN_ASK = 2, /* ask the leader to hand over */
 	STORE_CAN_PRIORITY = 4,
 	STORE_CAN_VALUE = 8,
 	STORE_CAN_OBSERVE = 16,
-	STORE_HAS_LOCK = 32,	   /* share_lock and record_tree work */
-	STORE_ENDLESS_LEASE = 64,  /* no ttl: deadline NEVER */
+	STORE_HAS_LOCK = 32,      /* share_lock and record_tree work */
+	STORE_ENDLESS_LEASE = 64, /* no ttl: deadline NEVER */
 };
 
 struct store_pair {
 	const char *key, *value; /* decoded */
 };
 
-struct store_settings { /* borrowed for the length of open() */
-	const char *path;	       /* what follows the scheme: a directory, or "H:P,H:P/CHROOT" */
+struct store_settings {   /* borrowed for the length of open() */
+	const char *path; /* what follows the scheme: a directory, or "H:P,H:P/CHROOT" */
 	const struct store_pair *query;
 	size_t n_query;
 	const struct tenure_options *options;
-	const char *id;		       /* the label */
-	const char *identity;	       /* <id>_<16 hex>; the store keeps its own copy */
-	uint64_t nonce;		       /* the 16 hex as a number: unique to this session */
+	const char *id;       /* the label */
+	const char *identity; /* <id>_<16 hex>; the store keeps its own copy */
+	uint64_t nonce;       /* the 16 hex as a number: unique to this session */
 	struct loop *loop;
 	struct log log;
-	bool create;		       /* reserved for tools that only look: false makes nothing on disk */
 };
 
 struct store_waiter {
@@ -68,11 +66,11 @@ struct store_view { /* an election as the store shows it now */
 	bool led;
 	char id[NAMES_ID_MAX_BYTES + 1];
 	char identity[NAMES_IDENTITY_ROOM];
-	uint64_t token;		   /* 0: the store can't tell */
+	uint64_t token; /* 0: the store can't tell */
 	int64_t since_unix_ns;
-	uint64_t expires_in_ns;	   /* NEVER on file */
-	uint64_t ttl_ns;	   /* NEVER on file */
-	enum tenure_cause cause;   /* how this state came about; 0: unknown */
+	uint64_t expires_in_ns;  /* NEVER on file */
+	uint64_t ttl_ns;         /* NEVER on file */
+	enum tenure_cause cause; /* how this state came about; 0: unknown */
 	unsigned voters_up, voters_of;
 	bool healthy;
 	size_t value_bytes;
@@ -90,7 +88,7 @@ struct store_join { /* borrowed */
 
 /* What the supervisor knows about a program's processes, for the record beside the lock. */
 struct store_tree {
-	const char *containment;      /* "kernel", "cgroup", "weak" */
+	const char *containment; /* "kernel", "cgroup", "weak" */
 	struct process_id warden, init;
 	char cgroup[STORE_CGROUP_ROOM]; /* "" where there is none */
 };
@@ -98,8 +96,8 @@ struct store_tree {
 struct store_sink { /* the client's side; `client`, `seat`, `watch` are the pointers given to open, join, observe */
 	/* Something happened to a candidacy. `error` may be NULL; it explains FAILED, UNREACHED and LOST. */
 	void (*seat)(void *seat, const struct elector_input *in, const struct tenure_error *error);
-	void (*position)(void *seat, size_t before_us);		 /* place in the queue: EV_QUEUE */
-	void (*asked)(void *seat, const char *to_identity);	 /* hand over; "" the next in line. While leading only */
+	void (*position)(void *seat, size_t before_us);     /* place in the queue: EV_QUEUE */
+	void (*asked)(void *seat, const char *to_identity); /* hand over; "" the next in line. While leading only */
 	void (*leader)(void *watch, const struct store_view *view);
 	void (*health)(void *client, enum tenure_health health, const struct tenure_error *error);
 };
@@ -112,34 +110,42 @@ struct store_ops {
 	const char *scheme;
 	unsigned capabilities;
 	/* Checks the settings; does not connect. Frees nothing of the caller's. */
-	int (*open)(struct store **out, const struct store_settings *settings, const struct store_sink *sink, void *client,
-		    struct tenure_error *error);
+	int (*open)(struct store **out, const struct store_settings *settings, const struct store_sink *sink,
+	            void *client, struct tenure_error *error);
 	/* Everything of it: seats and watches must be gone. */
 	void (*close)(struct store *s);
 	/* Begins to work: connects, watches health. Called once, on the loop thread, before anything below. */
 	void (*start)(struct store *s);
 	uint64_t (*ttl_ns)(const struct store *s); /* as negotiated; 0 before; NEVER for endless leases */
 
-	/* Makes a seat that does nothing yet; later ELECTOR_REACHED through the sink. */
+	/*
+	 * Makes a seat that does nothing yet. The one call that may come from another thread than the loop's: it arms
+	 * nothing and calls no sink.
+	 */
 	int (*take_seat)(struct store *s, const struct store_join *join, void *seat, struct store_seat **out,
 			 struct tenure_error *error);
-	void (*join)(struct store_seat *seat);	/* into the queue, last of its priority */
+	void (*begin)(struct store_seat *seat); /* once: ELECTOR_REACHED through the sink, now or when the store answers */
+	void (*join)(struct store_seat *seat);  /* into the queue, last of its priority */
 	void (*leave)(struct store_seat *seat); /* out of the queue; nothing is held */
-	/* Gives up what is held. `to_identity` "" or the candidate to be next. ELECTOR_RELEASED follows through the sink. */
+	/* Gives up what is held. `to_identity` "" or the candidate to be next. ELECTOR_RELEASED follows through the
+	 * sink. */
 	void (*release)(struct store_seat *seat, const char *to_identity, enum tenure_cause cause);
 	int (*set_value)(struct store_seat *seat, const void *value, size_t value_bytes);
 	void (*free_seat)(struct store_seat *seat); /* leaves or releases without an answer if need be */
 
 	void (*read)(struct store *s, const char *election, store_read_done *done, void *arg);
 	void (*list)(struct store *s, store_list_each *each, store_done *done, void *arg);
-	/* Posts the wish; whether it is granted shows in the election. `to` is an id or an identity, "" the next in line. */
+	/* Posts the wish; whether it is granted shows in the election. `to` is an id or an identity, "" the next in
+	 * line. */
 	void (*ask)(struct store *s, const char *election, const char *to, store_done *done, void *arg);
-	int (*observe)(struct store *s, const char *election, void *watch, struct store_watch **out, struct tenure_error *error);
+	int (*observe)(struct store *s, const char *election, void *watch, struct store_watch **out,
+	               struct tenure_error *error);
 	void (*unobserve)(struct store_watch *watch);
 
 	/* STORE_HAS_LOCK only; NULL elsewhere. */
 	int (*share_lock)(struct store_seat *seat, int *fd); /* a duplicate that keeps the lock: owned by the caller */
-	void (*yield_lock)(struct store_seat *seat);	     /* the seat's own descriptor is closed: the duplicates hold it */
+	void (*yield_lock)(struct store_seat *seat); /* the seat's own descriptor is closed: the duplicates hold it */
+	void (*return_lock)(struct store_seat *seat, int fd); /* a duplicate comes back: takes fd */
 	int (*record_tree)(struct store_seat *seat, const struct store_tree *tree, struct tenure_error *error);
 	/* Closes, in a forked child, the descriptors that mean leadership. Async-signal-safe. */
 	void (*forked)(struct store *s);

@@ -1,1 +1,308 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+struct loop {
+	uv_loop_t uv;
+	uv_async_t wake;
+	uv_poll_t clock;
+	int timer_fd;
+	uint64_t armed_ns;        /* what the timerfd is set to */
+	_Atomic uint64_t next_ns; /* a copy of armed_ns that any thread may read */
+	struct loop_timer *root;  /* pairing heap, earliest first */
+	loop_fn *before, *after;
+	void *arg;
+	bool unarmed; /* a watch was made since libuv last armed its descriptors */
+};
+
+struct loop_watch {
+	uv_poll_t poll;
+	struct loop *loop;
+	loop_fn *fn;
+	void *arg;
+};
+
+/* ---- the heap of timers: intrusive, so that arming cannot fail ---- */
+
+static struct loop_timer *loop_heap_merge(struct loop_timer *a, struct loop_timer *b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	if (b->at_ns < a->at_ns) {
+		struct loop_timer *swap = a;
+
+		a = b;
+		b = swap;
+	}
+	b->next = a->child;
+	if (a->child)
+		a->child->prev = b;
+	b->prev = a;
+	a->child = b;
+	return a;
+}
+
+/* Pairs the siblings from the left, then merges the pairs from the right: amortised O(log n). */
+static struct loop_timer *loop_heap_merge_siblings(struct loop_timer *first)
+{
+	struct loop_timer *pairs = NULL, *root = NULL;
+
+	while (first) {
+		struct loop_timer *a = first, *b = a->next;
+
+		first = b ? b->next : NULL;
+		a->next = a->prev = NULL;
+		if (b)
+			b->next = b->prev = NULL;
+		a = loop_heap_merge(a, b);
+		a->next = pairs;
+		pairs = a;
+	}
+	while (pairs) {
+		struct loop_timer *a = pairs;
+
+		pairs = a->next;
+		a->next = NULL;
+		root = loop_heap_merge(root, a);
+	}
+	return root;
+}
+
+static void loop_heap_remove(struct loop *l, struct loop_timer *t)
+{
+	struct loop_timer *rest = loop_heap_merge_siblings(t->child);
+
+	if (t == l->root) {
+		l->root = rest;
+	} else {
+		if (t->prev->child == t)
+			t->prev->child = t->next;
+		else
+			t->prev->next = t->next;
+		if (t->next)
+			t->next->prev = t->prev;
+		l->root = loop_heap_merge(l->root, rest);
+	}
+	if (l->root)
+		l->root->prev = l->root->next = NULL;
+	t->child = t->next = t->prev = NULL;
+}
+
+static void loop_arm_clock(struct loop *l)
+{
+	uint64_t at_ns = l->root ? l->root->at_ns : NS_NEVER;
+	struct itimerspec spec = { 0 };
+
+	if (at_ns == l->armed_ns)
+		return;
+	l->armed_ns = at_ns;
+	atomic_store(&l->next_ns, at_ns);
+	if (at_ns != NS_NEVER) {
+		uint64_t set_ns = at_ns > 0 ? at_ns : 1; /* 0 would disarm it */
+
+		spec.it_value.tv_sec = (time_t)(set_ns / CLOCK_NS_PER_S);
+		spec.it_value.tv_nsec = (long)(set_ns % CLOCK_NS_PER_S);
+	}
+	CHECK(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0);
+}
+
+void loop_timer_init(struct loop *l, struct loop_timer *t, loop_fn *fn, void *arg)
+{
+	*t = (struct loop_timer) { .loop = l, .at_ns = NS_NEVER, .fn = fn, .arg = arg };
+}
+
+void loop_timer_disarm(struct loop_timer *t)
+{
+	if (t->at_ns == NS_NEVER)
+		return;
+	loop_heap_remove(t->loop, t);
+	t->at_ns = NS_NEVER;
+	loop_arm_clock(t->loop);
+}
+
+void loop_timer_arm(struct loop_timer *t, uint64_t at_ns)
+{
+	if (t->at_ns == at_ns)
+		return;
+	loop_timer_disarm(t);
+	if (at_ns == NS_NEVER)
+		return;
+	t->at_ns = at_ns;
+	t->loop->root = loop_heap_merge(t->loop->root, t);
+	loop_arm_clock(t->loop);
+}
+
+static void loop_on_clock(uv_poll_t *handle, int status, int events)
+{
+	struct loop *l = handle->data;
+	uint64_t expirations, now_ns;
+
+	(void)status;
+	(void)events;
+	(void)!read(l->timer_fd, &expirations, sizeof expirations);
+	l->armed_ns = 0; /* it has fired: arm it again whatever comes next */
+	l->before(l->arg);
+	now_ns = clock_now_or_zero_ns();
+	/* Only what was due at this reading: a timer that re-arms itself for "now" must not keep the others waiting. */
+	while (l->root && l->root->at_ns <= now_ns) {
+		struct loop_timer *t = l->root;
+
+		loop_timer_disarm(t);
+		t->fn(t->arg);
+	}
+	loop_arm_clock(l);
+	l->after(l->arg);
+}
+
+static void loop_on_wake_up(uv_async_t *handle)
+{
+	struct loop *l = handle->data;
+
+	l->before(l->arg);
+	l->after(l->arg);
+}
+
+static void loop_on_readable(uv_poll_t *handle, int status, int events)
+{
+	struct loop_watch *w = handle->data;
+	struct loop *l = w->loop;
+
+	(void)status; /* errors and hang-ups show when the descriptor is read */
+	(void)events;
+	l->before(l->arg);
+	w->fn(w->arg);
+	l->after(l->arg);
+}
+
+int loop_watch(struct loop *l, int fd, loop_fn *fn, void *arg, struct loop_watch **out)
+{
+	struct loop_watch *w = calloc(1, sizeof *w);
+
+	if (!w)
+		return TENURE_ENOMEM;
+	*w = (struct loop_watch) { .loop = l, .fn = fn, .arg = arg };
+	w->poll.data = w;
+	if (uv_poll_init(&l->uv, &w->poll, fd) != 0) {
+		free(w);
+		return TENURE_EINTERNAL;
+	}
+	CHECK(uv_poll_start(&w->poll, UV_READABLE, loop_on_readable) == 0);
+	l->unarmed = true;
+	*out = w;
+	return 0;
+}
+
+static void loop_on_watch_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void loop_unwatch(struct loop_watch *w)
+{
+	if (!w)
+		return;
+	(void)uv_poll_stop(&w->poll);
+	uv_close((uv_handle_t *)&w->poll, loop_on_watch_closed);
+}
+
+void loop_wake(struct loop *l)
+{
+	(void)uv_async_send(&l->wake);
+}
+
+int loop_new(struct loop **out, loop_fn *before, loop_fn *after, void *arg, struct tenure_error *error)
+{
+	struct loop *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return error_set(error, TENURE_ENOMEM, 0, "no memory for an event loop");
+	*l = (struct loop) { .before = before, .after = after, .arg = arg, .armed_ns = NS_NEVER, .next_ns = NS_NEVER };
+	l->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->timer_fd < 0) {
+		int code = errno == EMFILE || errno == ENFILE ? TENURE_ELIMIT : TENURE_ECLOCK;
+
+		(void)error_set(error, code, errno, "cannot make a timer on CLOCK_BOOTTIME");
+		free(l);
+		return code;
+	}
+	if (uv_loop_init(&l->uv) != 0) {
+		(void)close(l->timer_fd);
+		free(l);
+		return error_set(
+		        error, TENURE_ELIMIT, 0,
+		        "cannot make an event loop: out of descriptors or memory; raise the limit (ulimit -n)");
+	}
+	l->wake.data = l->clock.data = l;
+	if (uv_async_init(&l->uv, &l->wake, loop_on_wake_up) != 0 ||
+	    uv_poll_init(&l->uv, &l->clock, l->timer_fd) != 0) {
+		loop_free(l);
+		return error_set(
+		        error, TENURE_ELIMIT, 0,
+		        "cannot watch the loop's clock: out of descriptors or memory; raise the limit (ulimit -n)");
+	}
+	CHECK(uv_poll_start(&l->clock, UV_READABLE, loop_on_clock) == 0);
+	(void)uv_run(&l->uv, UV_RUN_NOWAIT); /* arms the descriptors: libuv does it only inside uv_run */
+	*out = l;
+	return 0;
+}
+
+static void loop_close_handle(uv_handle_t *handle, void *arg)
+{
+	struct loop *l = arg;
+
+	if (uv_is_closing(handle))
+		return;
+	CHECK(handle == (uv_handle_t *)&l->wake || handle == (uv_handle_t *)&l->clock);
+	uv_close(handle, NULL);
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	CHECK(!l->root);
+	uv_walk(&l->uv, loop_close_handle, l);
+	while (uv_run(&l->uv, UV_RUN_NOWAIT) != 0)
+		;
+	CHECK(uv_loop_close(&l->uv) == 0);
+	(void)close(l->timer_fd);
+	free(l);
+}
+
+int loop_fd(const struct loop *l)
+{
+	return uv_backend_fd(&l->uv);
+}
+
+uint64_t loop_next_ns(const struct loop *l)
+{
+	return atomic_load(&l->next_ns);
+}
+
+void loop_run_ready(struct loop *l)
+{
+	do {
+		l->unarmed = false;
+		(void)uv_run(&l->uv, UV_RUN_NOWAIT);
+	} while (l->unarmed);
+}
+
+void loop_run_until_stopped(struct loop *l)
+{
+	(void)uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *l)
+{
+	uv_stop(&l->uv);
+}
