@@ -87,6 +87,8 @@ static void file_seat_idle(struct file_seat *seat)
 {
 	loop_timer_disarm(&seat->timer);
 	notify_unsubscribe(&seat->ahead);
+	notify_unsubscribe(&seat->lock);
+	seat->behind = false;
 	file_seat_drop_pid(seat);
 	file_seat_drop_queue(seat);
 	file_seat_drop_lock(seat);
@@ -211,6 +213,30 @@ static bool file_seat_wait_behind(struct file_seat *seat, const char *waiting, c
 	return queue_alive(waiting, name) != 0;
 }
 
+/*
+ * Second in line: the head may be stopped, and then it would keep everybody waiting for a lock that is free. So whoever
+ * comes right behind it looks as well when the lock is closed, a little later; the others find out with the slow look.
+ */
+static void file_seat_on_head_lock(void *arg, uint32_t mask, const char *name)
+{
+	struct file_seat *seat = arg;
+
+	(void)mask;
+	if (seat->behind && seat->timer.at_ns == NS_NEVER && (!name || strcmp(name, "lock") == 0))
+		loop_timer_arm(&seat->timer, clock_add_ns(clock_now_or_zero_ns(), FILE_OVERTAKE_NS));
+}
+
+static void file_seat_watch_head(struct file_seat *seat, bool second)
+{
+	char directory[FILE_PATH_ROOM];
+
+	if (second)
+		(void)notify_subscribe(seat->store->notify, &seat->lock, file_seat_path(seat, NULL, directory),
+		                       NOTIFY_DIRECTORY, file_seat_on_head_lock, seat);
+	else
+		notify_unsubscribe(&seat->lock);
+}
+
 static void file_seat_position(struct file_seat *seat, size_t before)
 {
 	if (seat->position == before)
@@ -248,6 +274,7 @@ static enum file_seat_place file_seat_place(struct file_seat *seat, struct tenur
 		head = before == q.n;
 		file_seat_position(seat, head ? 0 : at);
 		settled = head || file_seat_wait_behind(seat, waiting, q.entries[before].name);
+		file_seat_watch_head(seat, !head && file_seat_before(&q, before, waiting) == q.n);
 		queue_deinit(&q);
 		if (settled)
 			return head ? FILE_PLACE_HEAD : FILE_PLACE_BEHIND;
@@ -255,6 +282,14 @@ static enum file_seat_place file_seat_place(struct file_seat *seat, struct tenur
 }
 
 static void file_seat_on_directory(void *arg, uint32_t mask, const char *name);
+
+static void file_seat_behind(struct file_seat *seat)
+{
+	seat->behind = true;
+	seat->free_ticks = 0;
+	file_seat_drop_lock(seat);
+	file_seat_tell(seat, ELECTOR_QUEUED, 0, NULL);
+}
 
 void file_seat_look(struct file_seat *seat)
 {
@@ -275,10 +310,10 @@ void file_seat_look(struct file_seat *seat)
 		file_seat_tell(seat, ELECTOR_REACHED, 0, NULL);
 	}
 	if (place == FILE_PLACE_BEHIND) {
-		file_seat_drop_lock(seat);
-		file_seat_tell(seat, ELECTOR_QUEUED, 0, NULL);
+		file_seat_behind(seat);
 		return;
 	}
+	seat->behind = false;
 	file_seat_path(seat, NULL, directory);
 	(void)notify_subscribe(seat->store->notify, &seat->ahead, directory, NOTIFY_DIRECTORY, file_seat_on_directory,
 	                       seat);
@@ -328,6 +363,59 @@ static void file_seat_try_again_soon(struct file_seat *seat)
 	seat->burst++;
 }
 
+/* The lock is ours: nobody else can begin. */
+static void file_seat_locked(struct file_seat *seat)
+{
+	seat->phase = FILE_SEAT_ENDING;
+	seat->behind = false;
+	notify_unsubscribe(&seat->lock);
+	seat->pending_since_ns = clock_now_or_zero_ns();
+	file_seat_end_last(seat);
+}
+
+static bool file_seat_lock_is_free(const struct file_seat *seat)
+{
+	char path[FILE_PATH_ROOM];
+	int held = 1, fd = open(file_seat_path(seat, "lock", path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd >= 0) {
+		held = lock_is_held(fd);
+		(void)close(fd);
+	}
+	return held == 0;
+}
+
+/* From behind: takes a lock that those before us leave alone. */
+static void file_seat_overtake(struct file_seat *seat)
+{
+	char directory[FILE_PATH_ROOM];
+
+	if (!file_seat_lock_is_free(seat) || file_seat_open_lock(seat, NULL) != 0)
+		return;
+	if (lock_take(seat->lock_fd) != 0 || !file_seat_lock_in_place(seat)) {
+		file_seat_drop_lock(seat);
+		return;
+	}
+	log_write(&seat->store->log, 5, "file",
+	          "election %.60s: the head of the queue does not take a free lock; going before it", seat->election);
+	(void)notify_subscribe(seat->store->notify, &seat->ahead, file_seat_path(seat, NULL, directory),
+	                       NOTIFY_DIRECTORY, file_seat_on_directory, seat);
+	file_seat_locked(seat);
+}
+
+void file_seat_tick(struct file_seat *seat)
+{
+	if (seat->phase != FILE_SEAT_QUEUED || seat->timer.at_ns != NS_NEVER)
+		return;
+	if (seat->behind) {
+		seat->free_ticks = file_seat_lock_is_free(seat) ? seat->free_ticks + 1 : 0;
+		if (seat->free_ticks >= 2)
+			file_seat_overtake(seat);
+	}
+	if (seat->phase == FILE_SEAT_QUEUED && seat->store->health_ticks % FILE_LOOK_EVERY == 0)
+		file_seat_look(seat);
+}
+
 /* As the head of the queue. */
 static void file_seat_try(struct file_seat *seat)
 {
@@ -358,13 +446,10 @@ static void file_seat_try(struct file_seat *seat)
 	/* Somebody may have come before us since we looked: promoted, or of a higher priority. */
 	switch (file_seat_place(seat, &error)) {
 	case FILE_PLACE_HEAD:
-		seat->phase = FILE_SEAT_ENDING;
-		seat->pending_since_ns = clock_now_or_zero_ns();
-		file_seat_end_last(seat);
+		file_seat_locked(seat);
 		return;
 	case FILE_PLACE_BEHIND:
-		file_seat_drop_lock(seat);
-		file_seat_tell(seat, ELECTOR_QUEUED, 0, NULL);
+		file_seat_behind(seat);
 		return;
 	case FILE_PLACE_ERROR:
 		file_seat_fail(seat, &error);
@@ -378,6 +463,8 @@ static void file_seat_on_timer(void *arg)
 
 	if (seat->phase == FILE_SEAT_ENDING)
 		file_seat_end_last(seat);
+	else if (seat->phase == FILE_SEAT_QUEUED && seat->behind && !seat->unreached)
+		file_seat_overtake(seat);
 	else if (seat->phase == FILE_SEAT_QUEUED && !seat->unreached && seat->burst > 0)
 		file_seat_try(seat);
 	else

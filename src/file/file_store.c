@@ -139,16 +139,12 @@ static void file_store_on_health(void *arg)
 	int code = file_store_examine(s, &error);
 
 	file_store_health(s, code == 0 ? NULL : &error);
-	if (++s->health_ticks % FILE_LOOK_EVERY == 0) {
-		LIST_EACH_SAFE (node, after, &s->seats) {
-			struct file_seat *seat = LIST_OF(node, struct file_seat, node);
-
-			if (seat->phase == FILE_SEAT_QUEUED && seat->timer.at_ns == NS_NEVER)
-				file_seat_look(seat);
-		}
+	s->health_ticks++;
+	LIST_EACH_SAFE (node, after, &s->seats)
+		file_seat_tick(LIST_OF(node, struct file_seat, node));
+	if (s->health_ticks % FILE_LOOK_EVERY == 0)
 		LIST_EACH_SAFE (node, after, &s->watches)
 			file_view_look(LIST_OF(node, struct file_watch, node));
-	}
 	loop_timer_arm(&s->health_timer, clock_add_ns(clock_now_or_zero_ns(), FILE_HEALTH_NS));
 }
 

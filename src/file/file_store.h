@@ -26,14 +26,20 @@
 #include "file/record.h"
 #include "loop/loop.h"
 
-#define FILE_ROOT_ROOM  3072
-#define FILE_PATH_ROOM  (FILE_ROOT_ROOM + 1 + NAMES_ELECTION_MAX_BYTES + 1 + 64)
-#define FILE_RETRY_NS   CLOCK_NS_PER_S /* after an error that may pass */
-#define FILE_HEALTH_NS  CLOCK_NS_PER_S /* how often the directory is looked at */
-#define FILE_LOOK_EVERY 5              /* and every so many times, everything: should a notice have been lost */
-#define FILE_BURST                                                                                                     \
-	8 /* looks after a lock was closed, 1, 2, 4, ... ms apart: the kernel tells of the                             \
-	     closing a moment before the lock is gone */
+#define FILE_ROOT_ROOM 3072
+#define FILE_PATH_ROOM (FILE_ROOT_ROOM + 1 + NAMES_ELECTION_MAX_BYTES + 1 + 64)
+/* After an error that may pass. */
+#define FILE_RETRY_NS CLOCK_NS_PER_S
+/* How often the directory is looked at; and, every FILE_LOOK_EVERY times, everything: should a notice have been lost.
+ */
+#define FILE_HEALTH_NS  CLOCK_NS_PER_S
+#define FILE_LOOK_EVERY 5
+/* Looks after a lock was closed, 1, 2, 4, ... ms apart: the kernel tells of the closing a moment before the lock is
+ * gone. */
+#define FILE_BURST 10
+/* A free lock that the head of the queue does not take for so long may be taken by the second: the head is stopped,
+ * say. */
+#define FILE_OVERTAKE_NS (50 * CLOCK_NS_PER_MS)
 
 struct file_store {
 	char root[FILE_ROOT_ROOM];
@@ -79,12 +85,16 @@ struct file_seat {
 	ino_t lock_inode;
 	size_t position;
 	unsigned burst;
+	bool behind;               /* QUEUED, with somebody before us */
+	unsigned free_ticks;       /* looks in a row that found the lock free although we are behind */
 	uint64_t pending_since_ns; /* of ENDING, for the log */
 	int pidfd;
 	struct loop_watch *pid_watch;
 	struct loop_timer timer;
 	struct notify_subscription ahead; /* the one before us, or the election's directory */
-	struct notify_subscription own;   /* our own file in the queue: somebody may promote it */
+	struct notify_subscription
+	        lock; /* second in line only: the directory, for the lock that the head does not take */
+	struct notify_subscription own; /* our own file in the queue: somebody may promote it */
 	uint64_t token;
 	int64_t since_unix_ns;
 	enum tenure_cause cause;
@@ -117,6 +127,7 @@ int file_store_record(const struct file_store *s, const char *election, struct r
 
 /* seats (file_seat.c) */
 void file_seat_look(struct file_seat *seat);
+void file_seat_tick(struct file_seat *seat); /* every FILE_HEALTH_NS */
 int file_seat_take(struct store *s, const struct store_join *join, void *client_seat, struct store_seat **out,
                    struct tenure_error *error);
 void file_seat_begin_work(struct store_seat *seat);
