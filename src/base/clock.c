@@ -45,6 +45,6 @@ int clock_poll_ms(uint64_t now_ns, uint64_t at_ns)
 		return -1;
 	if (at_ns <= now_ns)
 		return 0;
-	ms = (at_ns - now_ns + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS;
+	ms = (at_ns - now_ns) / CLOCK_NS_PER_MS + ((at_ns - now_ns) % CLOCK_NS_PER_MS != 0);
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
