@@ -267,13 +267,8 @@ static void election_names_are_plain_and_cannot_leave_a_directory(void **state)
 
 static void labels_are_utf8_without_spaces_controls_and_slashes(void **state)
 {
-	static const char *const good[] = { "a",
-		                            "host-1.example",
-		                            "b\xc3\xbc"
-		                            "cher",
-		                            "\xf0\x9f\x98\x80",
-		                            "a_0f",
-		                            "\xc2\xa0" };
+	static const char *const good[] = { "a",    "host-1.example", "b\xc3\xbcrste", "\xf0\x9f\x98\x80",
+		                            "a_0f", "\xc2\xa0" };
 	static const char *const bad[] = { "",    "a b",  "a\tb", "a\n",      "\x7f",
 		                           "a/b", "\xff", "\xc3", "\xc2\x85", "\xed\xa0\x80" };
 	char longest[NAMES_ID_MAX_BYTES + 2];
