@@ -178,7 +178,7 @@ static void durations_take_units_and_nothing_else(void **state)
 		{ "2h", 7200 * CLOCK_NS_PER_S },
 		{ "0.000001ms", 1 },
 		{ "1h1m1s1ms", 3661 * CLOCK_NS_PER_S + CLOCK_NS_PER_MS },
-		{ "87600h", 87600 * 3600 * CLOCK_NS_PER_S },
+		{ "87600h", 315360000 * CLOCK_NS_PER_S },
 	};
 	static const char *const bad[] = { "",
 		                           "5",

@@ -15,9 +15,9 @@ __extension__ typedef unsigned __int128 wide; /* the oracle: the plain formula i
 
 static uint64_t allowance_by_formula(uint64_t ttl_ns, uint32_t ppm)
 {
-	wide scaled = (wide)ttl_ns * (1000000u - ppm) / (1000000u + ppm);
+	wide scaled = (wide)ttl_ns * (1000000u - ppm) / (1000000u + ppm), granularity = LEASE_GRANULARITY_NS;
 
-	return scaled > 2 * MS ? (uint64_t)(scaled - 2 * MS) : 0;
+	return scaled > granularity ? (uint64_t)(scaled - granularity) : 0;
 }
 
 static uint64_t next_random(uint64_t *seed)
