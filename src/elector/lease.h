@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All lease arithmetic (PROTOCOL sections 3 and 8, CONTRACT: Timing). Nothing else in Tenure adds a lease to an instant.
- * PURE.
+ * All lease arithmetic (PROTOCOL sections 3 and 8, CONTRACT: Timing). Nothing else in Tenure adds a lease to an
+ * instant. PURE.
  */
 #ifndef TENURE_ELECTOR_LEASE_H
 #define TENURE_ELECTOR_LEASE_H
@@ -10,20 +10,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEASE_NS_NEVER		   UINT64_MAX
-#define LEASE_GRANULARITY_NS	   2000000ULL	/* g */
-#define LEASE_RATE_ERROR_PPM	   1000u	/* rho, by default */
+#define LEASE_NS_NEVER             UINT64_MAX
+#define LEASE_GRANULARITY_NS       2000000ULL /* g */
+#define LEASE_RATE_ERROR_PPM       1000u      /* rho, by default */
 #define LEASE_RATE_ERROR_MAX_PPM   200000u
-#define LEASE_KILL_MARGIN_FIFO_NS  20000000ULL	/* with SCHED_FIFO */
+#define LEASE_KILL_MARGIN_FIFO_NS  20000000ULL  /* with SCHED_FIFO */
 #define LEASE_KILL_MARGIN_OTHER_NS 100000000ULL /* without */
 
 struct lease_timing {
-	uint64_t ttl_ns;	   /* NS_NEVER on file */
-	uint32_t rate_error_ppm;   /* rho */
-	uint64_t heartbeat_ns;	   /* h */
-	uint64_t retry_ns;	   /* r */
-	uint64_t grace_ns;	   /* 0 without a supervised program */
-	uint64_t kill_margin_ns;   /* 0 without a supervised program */
+	uint64_t ttl_ns;         /* NS_NEVER on file */
+	uint32_t rate_error_ppm; /* rho */
+	uint64_t heartbeat_ns;   /* h */
+	uint64_t retry_ns;       /* r */
+	uint64_t grace_ns;       /* 0 without a supervised program */
+	uint64_t kill_margin_ns; /* 0 without a supervised program */
 };
 
 /* D(x) = x * (1 - rho) / (1 + rho) - g, rounded down; 0 where that is not positive. D(NEVER) = NEVER. */

@@ -21,8 +21,8 @@ struct trace_record {
 
 /*
  * {"seq":1,"node_ns":"…","node":"a_0f…","election":"E","event":"state","from":"contending","to":"leading","token":7,
- *  "deadline_ns":"…","cause":"election"} and a newline. Instants in ns are strings (CONTRACT), an endless deadline is "never".
- * Returns the length, or 0 where `room` is too small.
+ *  "deadline_ns":"…","cause":"election"} and a newline. Instants in ns are strings (CONTRACT), an endless deadline is
+ * "never". Returns the length, or 0 where `room` is too small.
  */
 size_t trace_format(const struct trace_record *r, char *out, size_t room);
 
