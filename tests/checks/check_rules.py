@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""House rules that objects and text show: no mutable variable outside functions, nothing of the system in pure files, no
-forbidden function. And the proof that this check and its neighbours can fail. Usage: check_rules.py SOURCE BUILD"""
+"""House rules that objects and text show: no mutable variable outside functions, nothing of the system in pure files,
+no forbidden function. And the proof that this check and its neighbours can fail. Usage: check_rules.py SOURCE BUILD"""
 import glob
 import os
 import re
@@ -15,7 +15,7 @@ import check_layers
 import check_pure
 from tap import Tap
 
-# object: (the variables, why it can't do without). A fork handler gets no argument, so what it shall close is found here.
+# object: (the variables, why it can't do without). A fork handler gets no argument: what it closes has to be found.
 MUTABLE = {
     "client/fork.c": (re.compile(r"fork_\w+(\.\d+)?"), "the sessions that a forked child must not use"),
 }
