@@ -22,6 +22,7 @@ struct supervisor_options { /* borrowed */
 	enum supervisor_containment least;
 	bool no_pid_namespace;
 	int trace_fd;		       /* NDJSON trace, -1: none */
+	unsigned closed_stdio;	       /* bit n: descriptor n was closed at start (/dev/null stands there); close it in CMD */
 	char *const *command;	       /* NULL-terminated, at least one */
 };
 
