@@ -19,14 +19,15 @@ void help_all(FILE *to)
 	            to);
 	for (size_t i = 0; verbs_at(i); i++)
 		(void)fprintf(to, "  %-10s  %s\n", verbs_at(i)->name, verbs_at(i)->summary);
-	(void)fputs("\n"
-	            "Start the same program in as many terminals or services of this host as you like; it runs in one:\n"
-	            "\n"
-	            "  tenure run nightly-report -- ./report.sh\n"
-	            "  tenure status nightly-report\n"
-	            "\n"
-	            "'tenure VERB --help' tells more about a verb, man tenure the whole story.\n",
-	            to);
+	(void)fputs(
+	        "\n"
+	        "Start the same program in as many terminals or services of this host as you like; it runs in one:\n"
+	        "\n"
+	        "  tenure run nightly-report -- ./report.sh\n"
+	        "  tenure status nightly-report\n"
+	        "\n"
+	        "'tenure VERB --help' tells more about a verb, man tenure the whole story.\n",
+	        to);
 }
 
 void help_usage(FILE *to, const struct cli_verb *verb)

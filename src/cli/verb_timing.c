@@ -19,7 +19,11 @@ static const struct verb_timing_options verb_timing_defaults = { .grace_ns = NS_
 
 static json_t *verb_timing_ms(uint64_t ns)
 {
-	return ns == NS_NEVER ? json_null() : json_real((double)ns / (double)CLOCK_NS_PER_MS);
+	if (ns == NS_NEVER)
+		return json_null();
+	if (ns % CLOCK_NS_PER_MS == 0)
+		return json_integer((json_int_t)(ns / CLOCK_NS_PER_MS));
+	return json_real((double)ns / (double)CLOCK_NS_PER_MS);
 }
 
 static void verb_timing_lease(struct output_findings *f, const struct lease_timing *t, uint64_t asked_ttl_ns)
