@@ -19,6 +19,8 @@ MAY_INCLUDE = {
     "client": ["base", "elector", "loop"],
     "guard": ["base"],
     "supervisor": ["base", "elector", "client"],
+    # The judge shares no code with what it judges.
+    "checker": ["base"],
     "cli": ["base", "elector", "loop", "client", "guard", "supervisor"],
 }
 
