@@ -95,7 +95,7 @@ static void expect_malformed(const char *trace, const char *ledger, const char *
 
 /* ---- traces ---- */
 
-static void test_one_after_the_other_is_clean(void **state)
+static void one_after_the_other_is_clean(void **state)
 {
 	(void)state;
 	expect_clean(STATE("50", "a", "connecting", "waiting", "0", "never") LEADS("100", "a", "1")
@@ -104,7 +104,7 @@ static void test_one_after_the_other_is_clean(void **state)
 	             NULL);
 }
 
-static void test_two_candidates_that_believe_at_once_are_found(void **state)
+static void two_candidates_that_believe_at_once_are_found(void **state)
 {
 	(void)state;
 	expect(LEADS("100", "a", "1") STEPS_DOWN("201", "a", "1") LEADS("200", "b", "2") STEPS_DOWN("300", "b", "2"),
@@ -112,7 +112,7 @@ static void test_two_candidates_that_believe_at_once_are_found(void **state)
 	       "two leaders at once: election E: a (token 1, T:1) believed until 201 ns, b (token 2, T:3) from 200 ns");
 }
 
-static void test_a_leader_at_risk_still_believes(void **state)
+static void a_leader_at_risk_still_believes(void **state)
 {
 	(void)state;
 	expect(LEADS("100", "a", "1") STATE("150", "a", "leading", "at-risk", "1", "never") STEPS_DOWN("300", "a", "1")
@@ -120,7 +120,7 @@ static void test_a_leader_at_risk_still_believes(void **state)
 	       NULL, CHECKER_TWO_LEADERS, 1, "a (token 1");
 }
 
-static void test_an_overlap_behind_a_short_tenure_between_is_found(void **state)
+static void an_overlap_behind_a_short_tenure_between_is_found(void **state)
 {
 	(void)state;
 	expect(LEADS("100", "a", "1") STEPS_DOWN("900", "a", "1") LEADS("200", "b", "2") STEPS_DOWN("210", "b", "2")
@@ -128,7 +128,7 @@ static void test_an_overlap_behind_a_short_tenure_between_is_found(void **state)
 	       NULL, CHECKER_TWO_LEADERS, 2, "c (token 3");
 }
 
-static void test_leaders_of_two_elections_are_no_violation(void **state)
+static void leaders_of_two_elections_are_no_violation(void **state)
 {
 	(void)state;
 	expect_clean(LEADS("100", "a", "5") "{\"node_ns\":\"110\",\"node\":\"b\",\"election\":\"F\",\"event\":"
@@ -137,7 +137,7 @@ static void test_leaders_of_two_elections_are_no_violation(void **state)
 	             NULL);
 }
 
-static void test_a_killed_leader_believed_as_long_as_it_was_seen(void **state)
+static void a_killed_leader_believed_as_long_as_it_was_seen(void **state)
 {
 	(void)state;
 	expect_clean(LEADS("100", "a", "1") LEADS("200", "b", "2") NOTE("190", "a"), NULL);
@@ -145,7 +145,7 @@ static void test_a_killed_leader_believed_as_long_as_it_was_seen(void **state)
 	       "until 205 ns");
 }
 
-static void test_a_lease_with_a_deadline_holds_until_then(void **state)
+static void a_lease_with_a_deadline_holds_until_then(void **state)
 {
 	(void)state;
 	expect(STATE("100", "a", "contending", "leading", "1", "500") LEADS("400", "b", "2"), NULL, CHECKER_TWO_LEADERS,
@@ -157,7 +157,7 @@ static void test_a_lease_with_a_deadline_holds_until_then(void **state)
 	             NULL);
 }
 
-static void test_a_token_that_does_not_rise_is_found(void **state)
+static void a_token_that_does_not_rise_is_found(void **state)
 {
 	(void)state;
 	expect(LEADS("100", "a", "7") STEPS_DOWN("200", "a", "7") LEADS("200", "b", "6"), NULL, CHECKER_NOT_RISING, 1,
@@ -166,7 +166,7 @@ static void test_a_token_that_does_not_rise_is_found(void **state)
 	       "a got token 7");
 }
 
-static void test_a_token_of_two_candidates_is_found(void **state)
+static void a_token_of_two_candidates_is_found(void **state)
 {
 	(void)state;
 	expect(LEADS("100", "a", "7") STEPS_DOWN("200", "a", "7") LEADS("200", "b", "7"), NULL, CHECKER_SHARED_TOKEN, 1,
@@ -175,7 +175,7 @@ static void test_a_token_of_two_candidates_is_found(void **state)
 
 /* ---- ledgers ---- */
 
-static void test_programs_one_after_the_other_are_clean(void **state)
+static void programs_one_after_the_other_are_clean(void **state)
 {
 	(void)state;
 	expect_clean(NULL, "100 1 5 begin - - 1 a\n"
@@ -187,7 +187,7 @@ static void test_programs_one_after_the_other_are_clean(void **state)
 	                   "113 1 9 write db no 1 a\n");
 }
 
-static void test_programs_at_once_are_found(void **state)
+static void programs_at_once_are_found(void **state)
 {
 	(void)state;
 	expect(NULL,
@@ -201,7 +201,7 @@ static void test_programs_at_once_are_found(void **state)
 	       "150 ns on (pid 7, L:2)");
 }
 
-static void test_lines_that_come_late_into_the_ledger_count_by_their_instant(void **state)
+static void lines_that_come_late_into_the_ledger_count_by_their_instant(void **state)
 {
 	(void)state;
 	expect_clean(NULL, "200 2 7 begin - - 1 b\n"
@@ -214,7 +214,7 @@ static void test_lines_that_come_late_into_the_ledger_count_by_their_instant(voi
 	       CHECKER_TWO_PROGRAMS, 1, "from 140 ns on");
 }
 
-static void test_a_late_write_is_no_sign_of_a_program(void **state)
+static void a_late_write_is_no_sign_of_a_program(void **state)
 {
 	(void)state;
 	expect_clean(NULL, "100 1 5 begin - - 1 a\n"
@@ -223,7 +223,7 @@ static void test_a_late_write_is_no_sign_of_a_program(void **state)
 	                   "170 2 7 run - - 2 b\n");
 }
 
-static void test_a_stale_write_is_found(void **state)
+static void a_stale_write_is_found(void **state)
 {
 	(void)state;
 	expect(NULL,
@@ -235,7 +235,7 @@ static void test_a_stale_write_is_found(void **state)
 	       "stale write admitted: db took a write with token 1 (of a, L:3) after one with token 2 (L:2)");
 }
 
-static void test_each_resource_has_a_mark_of_its_own(void **state)
+static void each_resource_has_a_mark_of_its_own(void **state)
 {
 	(void)state;
 	expect_clean(NULL, "150 2 7 write db yes 1 b\n"
@@ -243,14 +243,14 @@ static void test_each_resource_has_a_mark_of_its_own(void **state)
 	                   "170 2 7 write disk yes 2 b\n");
 }
 
-static void test_a_refused_write_raises_no_mark(void **state)
+static void a_refused_write_raises_no_mark(void **state)
 {
 	(void)state;
 	expect_clean(NULL, "150 9 7 write db no 1 b\n"
 	                   "160 1 9 write db yes 1 a\n");
 }
 
-static void test_programs_with_tokens_that_fall_are_found(void **state)
+static void programs_with_tokens_that_fall_are_found(void **state)
 {
 	(void)state;
 	expect(NULL,
@@ -259,7 +259,7 @@ static void test_programs_with_tokens_that_fall_are_found(void **state)
 	       CHECKER_NOT_RISING, 1, "the program of b began with token 4 (L:2) after that of a had token 5 (L:1)");
 }
 
-static void test_programs_of_two_holders_under_one_token_are_found_once(void **state)
+static void programs_of_two_holders_under_one_token_are_found_once(void **state)
 {
 	(void)state;
 	expect(NULL,
@@ -269,7 +269,7 @@ static void test_programs_of_two_holders_under_one_token_are_found_once(void **s
 	       CHECKER_SHARED_TOKEN, 1, "token 5 is used by a (L:1) and by b (L:2)");
 }
 
-static void test_gaps_between_programs_are_measured(void **state)
+static void gaps_between_programs_are_measured(void **state)
 {
 	struct judged j = judged(NULL, "100 1 5 begin - - 1 a\n"
 	                               "200 1 5 end - - 2 a\n"
@@ -287,7 +287,7 @@ static void test_gaps_between_programs_are_measured(void **state)
 
 /* ---- bad input ---- */
 
-static void test_a_torn_last_line_is_counted_and_passed_over(void **state)
+static void a_torn_last_line_is_counted_and_passed_over(void **state)
 {
 	struct judged j = judged(LEADS("100", "a", "1") "{\"seq\":2,\"node_ns", "100 1 5 begin - - 1 a\n101 1 5 ru");
 
@@ -298,7 +298,7 @@ static void test_a_torn_last_line_is_counted_and_passed_over(void **state)
 	done(&j);
 }
 
-static void test_malformed_lines_of_a_ledger_are_named_with_their_place(void **state)
+static void malformed_lines_of_a_ledger_are_named_with_their_place(void **state)
 {
 	static const struct {
 		const char *line, *words;
@@ -328,7 +328,7 @@ static void test_malformed_lines_of_a_ledger_are_named_with_their_place(void **s
 	}
 }
 
-static void test_malformed_records_of_a_trace_are_named_with_their_place(void **state)
+static void malformed_records_of_a_trace_are_named_with_their_place(void **state)
 {
 	(void)state;
 	expect_malformed("nonsense\n", NULL, "T:1: not JSON");
@@ -343,7 +343,7 @@ static void test_malformed_records_of_a_trace_are_named_with_their_place(void **
 	expect_malformed(LEADS("100", "a", "1") STEPS_DOWN("99", "a", "1"), NULL, "T:2: its instant lies before");
 }
 
-static void test_nothing_is_not_something_clean(void **state)
+static void nothing_is_not_something_clean(void **state)
 {
 	struct judged j = judged(STATE("50", "a", "connecting", "waiting", "0", "never"), NULL);
 
@@ -352,7 +352,7 @@ static void test_nothing_is_not_something_clean(void **state)
 	done(&j);
 }
 
-static void test_many_violations_are_counted_and_the_first_ones_shown(void **state)
+static void many_violations_are_counted_and_the_first_ones_shown(void **state)
 {
 	char *ledger = NULL;
 	size_t bytes = 0, shown = 0;
@@ -377,30 +377,30 @@ static void test_many_violations_are_counted_and_the_first_ones_shown(void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_after_the_other_is_clean),
-		cmocka_unit_test(test_two_candidates_that_believe_at_once_are_found),
-		cmocka_unit_test(test_a_leader_at_risk_still_believes),
-		cmocka_unit_test(test_an_overlap_behind_a_short_tenure_between_is_found),
-		cmocka_unit_test(test_leaders_of_two_elections_are_no_violation),
-		cmocka_unit_test(test_a_killed_leader_believed_as_long_as_it_was_seen),
-		cmocka_unit_test(test_a_lease_with_a_deadline_holds_until_then),
-		cmocka_unit_test(test_a_token_that_does_not_rise_is_found),
-		cmocka_unit_test(test_a_token_of_two_candidates_is_found),
-		cmocka_unit_test(test_programs_one_after_the_other_are_clean),
-		cmocka_unit_test(test_programs_at_once_are_found),
-		cmocka_unit_test(test_lines_that_come_late_into_the_ledger_count_by_their_instant),
-		cmocka_unit_test(test_a_late_write_is_no_sign_of_a_program),
-		cmocka_unit_test(test_a_stale_write_is_found),
-		cmocka_unit_test(test_each_resource_has_a_mark_of_its_own),
-		cmocka_unit_test(test_a_refused_write_raises_no_mark),
-		cmocka_unit_test(test_programs_with_tokens_that_fall_are_found),
-		cmocka_unit_test(test_programs_of_two_holders_under_one_token_are_found_once),
-		cmocka_unit_test(test_gaps_between_programs_are_measured),
-		cmocka_unit_test(test_a_torn_last_line_is_counted_and_passed_over),
-		cmocka_unit_test(test_malformed_lines_of_a_ledger_are_named_with_their_place),
-		cmocka_unit_test(test_malformed_records_of_a_trace_are_named_with_their_place),
-		cmocka_unit_test(test_nothing_is_not_something_clean),
-		cmocka_unit_test(test_many_violations_are_counted_and_the_first_ones_shown),
+		cmocka_unit_test(one_after_the_other_is_clean),
+		cmocka_unit_test(two_candidates_that_believe_at_once_are_found),
+		cmocka_unit_test(a_leader_at_risk_still_believes),
+		cmocka_unit_test(an_overlap_behind_a_short_tenure_between_is_found),
+		cmocka_unit_test(leaders_of_two_elections_are_no_violation),
+		cmocka_unit_test(a_killed_leader_believed_as_long_as_it_was_seen),
+		cmocka_unit_test(a_lease_with_a_deadline_holds_until_then),
+		cmocka_unit_test(a_token_that_does_not_rise_is_found),
+		cmocka_unit_test(a_token_of_two_candidates_is_found),
+		cmocka_unit_test(programs_one_after_the_other_are_clean),
+		cmocka_unit_test(programs_at_once_are_found),
+		cmocka_unit_test(lines_that_come_late_into_the_ledger_count_by_their_instant),
+		cmocka_unit_test(a_late_write_is_no_sign_of_a_program),
+		cmocka_unit_test(a_stale_write_is_found),
+		cmocka_unit_test(each_resource_has_a_mark_of_its_own),
+		cmocka_unit_test(a_refused_write_raises_no_mark),
+		cmocka_unit_test(programs_with_tokens_that_fall_are_found),
+		cmocka_unit_test(programs_of_two_holders_under_one_token_are_found_once),
+		cmocka_unit_test(gaps_between_programs_are_measured),
+		cmocka_unit_test(a_torn_last_line_is_counted_and_passed_over),
+		cmocka_unit_test(malformed_lines_of_a_ledger_are_named_with_their_place),
+		cmocka_unit_test(malformed_records_of_a_trace_are_named_with_their_place),
+		cmocka_unit_test(nothing_is_not_something_clean),
+		cmocka_unit_test(many_violations_are_counted_and_the_first_ones_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
