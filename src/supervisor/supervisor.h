@@ -13,17 +13,17 @@ enum supervisor_containment { SUPERVISOR_WEAK = 1, SUPERVISOR_CGROUP, SUPERVISOR
 struct supervisor_options { /* borrowed */
 	const char *election, *store_url;
 	struct tenure_options session; /* embedded is set by the supervisor */
-	const char *value;	       /* or NULL */
+	const char *value;             /* or NULL */
 	uint16_t priority;
-	uint64_t wait_ns;	       /* NS_NEVER: for ever; 0: one attempt */
+	uint64_t wait_ns; /* NS_NEVER: for ever; 0: one attempt */
 	bool stay;
 	uint64_t grace_ns;
-	int timeout_exit_code;	       /* -E, 124 by default */
+	int timeout_exit_code; /* -E, 124 by default */
 	enum supervisor_containment least;
 	bool no_pid_namespace;
-	int trace_fd;		       /* NDJSON trace, -1: none */
-	unsigned closed_stdio;	       /* bit n: descriptor n was closed at start (/dev/null stands there); close it in CMD */
-	char *const *command;	       /* NULL-terminated, at least one */
+	int trace_fd;          /* NDJSON trace, -1: none */
+	unsigned closed_stdio; /* bit n: descriptor n was closed at start (/dev/null stands there); close it in CMD */
+	char *const *command;  /* NULL-terminated, at least one */
 };
 
 /* The whole run. Returns the exit code of CONTRACT's table; logs through session.log. */
