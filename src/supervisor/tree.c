@@ -97,7 +97,7 @@ static _Noreturn void tree_become_warden(struct tree *t, const struct tree_setti
 	const char *const environment[] = { "TENURE_ELECTION",
 		                            s->options->election,
 		                            "TENURE_ID",
-		                            s->id,
+		                            id,
 		                            "TENURE_TOKEN",
 		                            token,
 		                            "TENURE_STORE",

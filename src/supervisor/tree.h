@@ -55,8 +55,7 @@ bool tree_init_ended(const struct tree *t);
 bool tree_is_dead(const struct tree *t);
 /* SIGKILL to the warden, for one that does not answer. */
 void tree_kill_warden(const struct tree *t);
-/* It has said its last word or its channel is closed: from here on its pid means nothing.
- * Closes the channel. */
+/* It has said its last word or its channel is closed: from here on its pid means nothing, and the channel is closed. */
 void tree_reap_warden(struct tree *t);
 /* The tree is dead: ends and removes the page, reaps, closes. */
 void tree_drop(struct tree *t);
