@@ -13,7 +13,8 @@ int main(int argc, char **argv)
 		return 1;
 	printf("%llu\n", (unsigned long long)t.tv_sec * 1000000000u + (unsigned long long)t.tv_nsec);
 	(void)fflush(stdout);
-	while (argc > 1)
-		(void)pause();
+	if (argc > 1)
+		for (;;)
+			(void)pause();
 	return 0;
 }

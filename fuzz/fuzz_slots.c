@@ -27,16 +27,16 @@ static void fuzz_accepted(const struct slots *s, uint32_t magic, const uint8_t *
 	CHECK(s->value <= SLOTS_VALUE_MAX && s->older <= SLOTS_VALUE_MAX);
 	/* What was read is what would be written. */
 	slots_encode(again, magic, s->sequence, s->value);
-	CHECK(memcmp(again, data + 64 * s->present, sizeof again) == 0);
+	CHECK(memcmp(again, data + (size_t)64 * s->present, sizeof again) == 0);
 	if (!s->torn) {
 		slots_encode(again, magic, s->sequence - 1, s->older);
-		CHECK(memcmp(again, data + 64 * !s->present, sizeof again) == 0);
+		CHECK(memcmp(again, data + (size_t)64 * !s->present, sizeof again) == 0);
 	}
 	if (s->sequence == UINT64_MAX)
 		return;
 	/* And the next write leaves a file that is read as that write. */
 	memcpy(next, data, sizeof next);
-	slots_encode(next + 64 * !s->present, magic, s->sequence + 1, SLOTS_VALUE_MAX);
+	slots_encode(next + (size_t)64 * !s->present, magic, s->sequence + 1, SLOTS_VALUE_MAX);
 	CHECK(slots_decode(&other, magic, next, sizeof next, "FILE", NULL) == 0);
 	CHECK(other.value == SLOTS_VALUE_MAX && other.older == s->value && other.present != s->present && !other.torn);
 }
@@ -56,11 +56,11 @@ static void fuzz_one(uint32_t magic, const uint8_t *data, size_t size)
 /* Random bytes never have the right checksum: give it to them, so that what lies behind it is reached. */
 static void fuzz_mend(uint8_t *bytes)
 {
-	for (int i = 0; i < 2; i++) {
-		uint32_t crc = crc32c(bytes + 64 * i, 60);
+	for (size_t i = 0; i < 2; i++) {
+		uint32_t crc = crc32c(bytes + (size_t)64 * i, 60);
 
-		for (int b = 0; b < 4; b++)
-			bytes[64 * i + 60 + b] = (uint8_t)(crc >> (8 * b));
+		for (size_t b = 0; b < 4; b++)
+			bytes[(size_t)64 * i + 60 + b] = (uint8_t)(crc >> (8 * b));
 	}
 }
 
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint32_t magics[] = { SLOTS_MAGIC_COUNTER, SLOTS_MAGIC_GUARD };
 	uint8_t mended[SLOTS_BYTES];
 
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		fuzz_one(magics[i], data, size);
 		if (size < 2 || size > SLOTS_BYTES)
 			continue;

@@ -31,9 +31,9 @@ def slots():
 
 
 def record():
-    head = ("tenure-record 1\nleading 1\nid a\nidentity a_0123456789abcdef\ntoken 7\nsince_unix_ns 1700000000000000000\n"
-            "cause 1\nboot 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\npid_ns 4026531836\ntime_ns 4026531834\nholder 42 1234\n"
-            "has_tree 1\nwarden 43 1235\ninit 44 1236\ncontainment kernel\ncgroup /x%20y\nlock_dev 65024\n"
+    head = ("tenure-record 1\nleading 1\nid a\nidentity a_0123456789abcdef\ntoken 7\n"
+            "since_unix_ns 1700000000000000000\ncause 1\nboot 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n"
+            "pid_ns 4026531836\ntime_ns 4026531834\nholder 42 1234\nhas_tree 1\nwarden 43 1235\ninit 44 1236\ncontainment kernel\ncgroup /x%20y\nlock_dev 65024\n"
             "lock_inode 99\nvalue %00%ffv\n").encode()
     yield head
     yield head + b"end %016x\n" % crc32c(head)
@@ -45,15 +45,16 @@ def record():
 def url():
     for text in ("file:/var/lib/tenure", "file:relative/dir?volatile=yes", "file:///abs", "quorum://a:1,[::1]:7420",
                  "etcd://h:2379?prefix=x%2Fy", "zookeeper://h:2181/chroot?family=kazoo", "kubernetes:",
-                 "kubernetes:ns?context=a&kubeconfig=%2fetc%2fk", "file:/a%00", "file:/%zz", "file:?", ":", "a:b?c=d&c=e",
-                 "file:/" + "x" * 4095, "file:/x?" + "&".join(f"k{i}=v" for i in range(17))):
+                 "kubernetes:ns?context=a&kubeconfig=%2fetc%2fk", "file:/a%00", "file:/%zz", "file:?", ":",
+                 "a:b?c=d&c=e", "file:/" + "x" * 4095, "file:/x?" + "&".join(f"k{i}=v" for i in range(17))):
         yield text.encode()
 
 
 def config():
     for text in ("[tenure]\nstore = file:/var/lib/tenure\nid = a\nttl = 10s\nlog-format = json\nlog-level = info\n",
                  "; a comment\n[tenure]\n# another\nid=x ; tail\n", "[tenure\n", "[other]\nid=x\n", "id=x\n",
-                 "[tenure]\nttl=10\n", "[tenure]\nid = " + "x" * 250 + "\n", "[tenure]\nid: y\r\n", "\ufeff[tenure]\nid=z"):
+                 "[tenure]\nttl=10\n", "[tenure]\nid = " + "x" * 250 + "\n", "[tenure]\nid: y\r\n",
+                 "\ufeff[tenure]\nid=z"):
         yield text.encode()
 
 

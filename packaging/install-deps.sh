@@ -4,7 +4,8 @@
 # so that a machine that has everything is neither changed nor asked for a password.
 set -eu
 
-build_packages="meson ninja-build gcc libc6-dev pkg-config libuv1-dev libjansson-dev libinih-dev scdoc python3 util-linux"
+build_packages="meson ninja-build gcc libc6-dev pkg-config libuv1-dev libjansson-dev libinih-dev scdoc python3
+	util-linux"
 check_packages="$build_packages libcmocka-dev python3-pytest clang clang-format clang-tidy cppcheck libclang-rt-14-dev
 	universal-ctags e2fsprogs mount procps binutils bash bash-completion"
 

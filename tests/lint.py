@@ -81,7 +81,7 @@ def check_shape(_):
             for number, line in enumerate(lines, 1):
                 if line != line.rstrip():
                     wrong += f"{path}:{number}: white space at the end of the line\n"
-                if len(line.expandtabs(TAB)) > MAX_COLUMNS and not path.endswith((".c", ".h")):
+                if len(line.expandtabs(TAB)) > MAX_COLUMNS and path.endswith((".py", ".sh")):
                     wrong += f"{path}:{number}: more than {MAX_COLUMNS} columns\n"
     return wrong
 

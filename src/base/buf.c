@@ -8,7 +8,7 @@
 void buf_init(struct buf *b, char *data, size_t room)
 {
 	CHECK(data && room > 0);
-	*b = (struct buf){ .data = data, .room = room };
+	*b = (struct buf) { .data = data, .room = room };
 	data[0] = '\0';
 }
 

@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 struct buf {
-	char *data;	/* borrowed */
-	size_t room;	/* bytes, the terminator included; at least 1 */
-	size_t used;	/* bytes without the terminator */
-	bool overflow;	/* something did not fit; what is there is a prefix */
+	char *data;    /* borrowed */
+	size_t room;   /* bytes, the terminator included; at least 1 */
+	size_t used;   /* bytes without the terminator */
+	bool overflow; /* something did not fit; what is there is a prefix */
 };
 
 void buf_init(struct buf *b, char *data, size_t room);

@@ -3,8 +3,7 @@
 #ifndef TENURE_BASE_CHECK_H
 #define TENURE_BASE_CHECK_H
 
-#define CHECK(condition)                                                                                               \
-	((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
+#define CHECK(condition) ((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
 
 _Noreturn void check_failed(const char *condition, const char *file, int line);
 

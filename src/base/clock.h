@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #define CLOCK_NS_PER_MS 1000000ULL
-#define CLOCK_NS_PER_S	1000000000ULL
-#define NS_NEVER	UINT64_MAX
+#define CLOCK_NS_PER_S  1000000000ULL
+#define NS_NEVER        UINT64_MAX
 
 /* CLOCK_BOOTTIME, which goes on during suspend. 0, or TENURE_ECLOCK: nothing can be believed without it. */
 int clock_now_ns(uint64_t *now_ns);

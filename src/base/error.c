@@ -27,7 +27,7 @@ void error_copy(struct tenure_error *to, const struct tenure_error *from)
 
 void error_clear(struct tenure_error *error)
 {
-	error_copy(error, &(struct tenure_error){ .code = TENURE_OK });
+	error_copy(error, &(struct tenure_error) { .code = TENURE_OK });
 }
 
 /* Ends the text at the last whole UTF-8 character before `room` bytes. */
@@ -45,6 +45,7 @@ static void error_cut(char *text, size_t room)
 	text[at] = '\0';
 }
 
+#undef error_set
 int error_set(struct tenure_error *error, int code, int os_errno, const char *format, ...)
 {
 	struct tenure_error full = { .code = code, .os_errno = os_errno, .retryable = error_retryable(code) };
@@ -61,7 +62,7 @@ int error_set(struct tenure_error *error, int code, int os_errno, const char *fo
 		char words[96];
 
 		(void)snprintf(full.message + used, sizeof full.message - used, ": %s",
-			       strerror_r(os_errno, words, sizeof words));
+		               strerror_r(os_errno, words, sizeof words));
 	}
 	error_cut(full.message, sizeof full.message);
 	error_copy(error, &full);

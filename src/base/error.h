@@ -11,7 +11,11 @@
  * A message that is too long is cut at a whole character.
  */
 int error_set(struct tenure_error *error, int code, int os_errno, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
+#ifdef __clang_analyzer__
+/* The analyzer does not look into variadic functions: tell it what is returned. */
+#define error_set(error, code, ...) (error_set((error), (code), __VA_ARGS__), (code))
+#endif
 void error_clear(struct tenure_error *error);
 /* Copies as much as the destination's struct_size allows. */
 void error_copy(struct tenure_error *to, const struct tenure_error *from);

@@ -12,6 +12,6 @@ struct log {
 
 /* `level` is syslog's: 0 emerg .. 3 err, 4 warning, 5 notice, 6 info, 7 debug. Lines are cut at 511 bytes. */
 void log_write(const struct log *log, int level, const char *component, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 
 #endif

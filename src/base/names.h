@@ -4,7 +4,7 @@
 #define TENURE_BASE_NAMES_H
 
 #define NAMES_ELECTION_MAX_BYTES 200
-#define NAMES_ID_MAX_BYTES	 64
+#define NAMES_ID_MAX_BYTES       64
 /* <id>_<16 hex> and the terminator */
 #define NAMES_IDENTITY_ROOM (NAMES_ID_MAX_BYTES + 1 + 16 + 1)
 #define NAMES_ELECTION_ROOM (NAMES_ELECTION_MAX_BYTES + 1)

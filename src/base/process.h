@@ -10,20 +10,20 @@
 #include <stdint.h>
 
 struct process_id {
-	int32_t pid;	      /* 0: none */
+	int32_t pid;          /* 0: none */
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
 };
 
 /* Where process ids mean the same thing. */
 struct process_scope {
-	char boot_id[37];	/* /proc/sys/kernel/random/boot_id; empty where /proc is not there */
-	uint64_t pid_ns_inode;	/* of /proc/self/ns/pid, 0 unknown */
+	char boot_id[37];       /* /proc/sys/kernel/random/boot_id; empty where /proc is not there */
+	uint64_t pid_ns_inode;  /* of /proc/self/ns/pid, 0 unknown */
 	uint64_t time_ns_inode; /* of /proc/self/ns/time, 0 unknown (an old kernel) */
 };
 
 enum process_state {
-	PROCESS_ALIVE,	/* that very process runs (or is stopped) */
-	PROCESS_DEAD,	/* gone, or a zombie, or the pid now is another process */
+	PROCESS_ALIVE,  /* that very process runs (or is stopped) */
+	PROCESS_DEAD,   /* gone, or a zombie, or the pid now is another process */
 	PROCESS_UNKNOWN /* /proc can't be read: nothing is proven */
 };
 

@@ -40,7 +40,9 @@ bool text_hex64_n(const char *text, size_t n_bytes, uint64_t *value)
 		return false;
 	for (size_t i = 0; i < n_bytes; i++) {
 		unsigned char c = (unsigned char)text[i];
-		uint64_t digit = c >= '0' && c <= '9' ? c - (uint64_t)'0' : c >= 'a' && c <= 'f' ? c - (uint64_t)'a' + 10 : 16;
+		uint64_t digit = c >= '0' && c <= '9'   ? c - (uint64_t)'0'
+		                 : c >= 'a' && c <= 'f' ? c - (uint64_t)'a' + 10
+		                                        : 16;
 
 		if (digit > 15)
 			return false;

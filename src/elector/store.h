@@ -123,8 +123,9 @@ struct store_ops {
 	 * nothing and calls no sink.
 	 */
 	int (*take_seat)(struct store *s, const struct store_join *join, void *seat, struct store_seat **out,
-			 struct tenure_error *error);
-	void (*begin)(struct store_seat *seat); /* once: ELECTOR_REACHED through the sink, now or when the store answers */
+	                 struct tenure_error *error);
+	void (*begin)(
+	        struct store_seat *seat); /* once: ELECTOR_REACHED through the sink, now or when the store answers */
 	void (*join)(struct store_seat *seat);  /* into the queue, last of its priority */
 	void (*leave)(struct store_seat *seat); /* out of the queue; nothing is held */
 	/* Gives up what is held. `to_identity` "" or the candidate to be next. ELECTOR_RELEASED follows through the

@@ -33,9 +33,10 @@ static int ended_kill(const struct process_id *id, int *pidfd)
 	return 1;
 }
 
-static enum ended_result ended_tree(const struct record *r, int *pidfd, struct tenure_error *error)
+/* How many of the tree may live: 0 none; -1 it can't be told. */
+static int ended_tree_left(const struct record *r, int *pidfd)
 {
-	int left, warden, init;
+	int left = 0, warden, init;
 
 	/* The warden first: it would report, and it holds the lock if the file was replaced underneath. */
 	warden = ended_kill(&r->warden, pidfd);
@@ -43,20 +44,23 @@ static enum ended_result ended_tree(const struct record *r, int *pidfd, struct t
 		(void)process_kill_descendants(r->init.pid);
 	init = ended_kill(&r->init, pidfd);
 	if (warden < 0 || init < 0)
-		goto unprovable;
+		return -1;
 	if (r->cgroup[0] != '\0') {
-		if (cgroup_kill(r->cgroup) != 0)
-			goto unprovable;
-		left = cgroup_populated(r->cgroup);
+		left = cgroup_kill(r->cgroup) == 0 ? cgroup_populated(r->cgroup) : -1;
 		if (left < 0)
-			goto unprovable;
+			return -1;
 		if (left == 0)
 			cgroup_remove(r->cgroup);
-	} else {
-		left = 0;
 	}
-	return warden + init + left > 0 ? ENDED_PENDING : ENDED_PROVEN;
-unprovable:
+	return warden + init + left;
+}
+
+static enum ended_result ended_tree(const struct record *r, int *pidfd, struct tenure_error *error)
+{
+	int left = ended_tree_left(r, pidfd);
+
+	if (left >= 0)
+		return left > 0 ? ENDED_PENDING : ENDED_PROVEN;
 	(void)error_set(
 	        error, TENURE_EIO, errno,
 	        "cannot tell whether the program of the last holder %.80s (token %llu) is dead; is /proc mounted here?",
