@@ -306,6 +306,35 @@ static void who_is_overtaken_while_he_waits_is_refused(void **state)
 	assert_int_equal(w.high, 7);
 }
 
+/* The mark is compared once more when the lock is had: it was raised while nobody looked. */
+static void who_is_overtaken_in_his_sleep_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct tenure_guard *g;
+	int status;
+	pid_t child;
+
+	assert_int_equal(enter(p, 0, 5, 0), 0);
+	child = fork();
+	if (child == 0)
+		_exit(tenure_guard_open(&g, p->dir, "job", NULL) != 0 ? 99
+		                                                      : tenure_guard_enter(g, 6, LONG_NS, NULL, NULL));
+	assert_true(child > 0);
+	await_mark(p, 6);
+	/* This waits for the slots' lock: the child must not be stopped with it. */
+	assert_int_equal(enter(p, 2, 6, 0), TENURE_TIMEOUT);
+	assert_int_equal(kill(child, SIGSTOP), 0);
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(enter(p, 2, 7, 0), TENURE_TIMEOUT);
+	tenure_guard_leave(p->g[0]);
+	mark_is(p, 7);
+	assert_int_equal(kill(child, SIGCONT), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), TENURE_REFUSED);
+}
+
 static void waiting_works_without_a_descriptor_for_notice(void **state)
 {
 	struct place *p = *state;
@@ -710,6 +739,7 @@ int main(void)
 		TEST(a_token_that_waits_shuts_older_ones_out),
 		TEST(who_waits_enters_when_the_other_leaves),
 		TEST(who_is_overtaken_while_he_waits_is_refused),
+		TEST(who_is_overtaken_in_his_sleep_is_refused),
 		TEST(waiting_works_without_a_descriptor_for_notice),
 		TEST(without_descriptors_nobody_enters),
 		TEST(a_killed_process_has_left),
