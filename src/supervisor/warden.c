@@ -139,7 +139,7 @@ static void warden_contain(struct warden *w)
 static void warden_announce(const struct warden *w)
 {
 	struct channel_message message = { .type = CHANNEL_READY,
-		                           .level = w->containment.level,
+		                           .level = (int32_t)w->containment.level,
 		                           .init = w->containment.init };
 	(void)process_identify(getpid(), &message.warden);
 	memcpy(message.cgroup, w->containment.cgroup, sizeof message.cgroup);
@@ -164,6 +164,8 @@ static _Noreturn void warden_finish(struct warden *w)
 	warden_still_proving(w);
 	containment_end(&w->containment, warden_still_proving, w);
 	containment_remove(&w->containment);
+	if (w->settings->page_path[0] != '\0')
+		(void)unlink(w->settings->page_path);
 	const struct channel_message message = { .type = CHANNEL_DEAD };
 	(void)channel_send(w->settings->channel, &message, w->settings->lock);
 	_exit(0);
