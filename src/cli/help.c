@@ -39,22 +39,44 @@ void help_usage(FILE *to, const struct cli_verb *verb)
 	                                                   : "");
 }
 
-/* Words of `text`, broken at HELP_WIDTH, with later lines indented like the first. */
-static void help_wrapped(FILE *to, const char *text, size_t at)
+/* One word, on a new line where it does not fit. Returns the column after it. */
+static size_t help_word(FILE *to, const char *word, size_t length, size_t indent, size_t at)
 {
-	while (*text) {
-		size_t length = strcspn(text, " ");
+	if (at > indent && at + 1 + length > HELP_WIDTH) {
+		(void)fprintf(to, "\n%*s", (int)indent, "");
+		at = indent;
+	} else if (at > indent) {
+		(void)putc(' ', to);
+		at++;
+	}
+	(void)fprintf(to, "%.*s", (int)length, word);
+	return at + length;
+}
 
-		if (at + length > HELP_WIDTH && at > HELP_INDENT) {
-			(void)fprintf(to, "\n%*s", HELP_INDENT, "");
-			at = HELP_INDENT;
+/*
+ * Paragraphs are filled, whatever lines they stand in; lines that begin with a space (examples) and empty ones are left as
+ * they are. The first line begins at column `indent`, which the caller has reached.
+ */
+static void help_text(FILE *to, const char *text, size_t indent)
+{
+	size_t at = indent;
+
+	while (*text) {
+		size_t length = strcspn(text, " \n");
+
+		if (length > 0) {
+			at = help_word(to, text, length, indent, at);
+			text += length;
 		}
-		(void)fprintf(to, "%.*s", (int)length, text);
-		at += length;
-		text += length;
-		if (*text == ' ') {
-			(void)putc(' ', to);
-			at++;
+		if (*text == '\n' && (text[1] == ' ' || text[1] == '\n')) {
+			length = strcspn(text + 1, "\n");
+			(void)fprintf(to, "\n%.*s", (int)length, text + 1);
+			text += 1 + length;
+			at = indent;
+			/* What follows an empty or indented line begins a line of its own. */
+			if (*text == '\n' && text[1] != ' ' && text[1] != '\n')
+				(void)putc(*text++, to);
+		} else if (*text) {
 			text++;
 		}
 	}
@@ -74,7 +96,7 @@ static void help_option(FILE *to, const struct cli_option *o)
 		(void)fprintf(to, "%s\n%*s", left, HELP_INDENT, "");
 	else
 		(void)fprintf(to, "%-*s", HELP_INDENT, left);
-	help_wrapped(to, o->help, HELP_INDENT);
+	help_text(to, o->help, HELP_INDENT);
 }
 
 void help_verb(FILE *to, const struct cli_verb *verb)
@@ -83,7 +105,9 @@ void help_verb(FILE *to, const struct cli_verb *verb)
 	size_t n = options_collect(verb, entries);
 
 	help_usage(to, verb);
-	(void)fprintf(to, "\n%s\n\noptions:\n", verb->help);
+	(void)putc('\n', to);
+	help_text(to, verb->help, 0);
+	(void)fputs("\noptions:\n", to);
 	for (size_t i = 0; i < n; i++)
 		help_option(to, entries[i].option);
 }

@@ -59,6 +59,8 @@ static void logs_json(struct buf *b, int level, const char *component, const cha
 
 static void logs_text(struct buf *b, const struct logs *l, int level, const char *text)
 {
+	size_t length = strlen(text);
+
 	if (l->journal) {
 		buf_char(b, '<');
 		buf_u64(b, (uint64_t)level);
@@ -70,9 +72,18 @@ static void logs_text(struct buf *b, const struct logs *l, int level, const char
 		buf_text(b, l->verb);
 	}
 	buf_text(b, ": ");
-	/* A line is a record: what would begin another one, or move the cursor, is shown as a space. */
-	for (; *text; text++)
-		buf_char(b, (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text);
+	/* A line is a record of text: what would begin another one, move the cursor or is no UTF-8 is replaced. */
+	for (size_t i = 0; i < length;) {
+		size_t step = buf_utf8_length(text + i, length - i);
+
+		if (step == 0)
+			buf_text(b, "\xef\xbf\xbd");
+		else if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			buf_char(b, ' ');
+		else
+			buf_bytes(b, text + i, step);
+		i += step ? step : 1;
+	}
 }
 
 void logs_write(void *arg, int level, const char *component, const char *text)

@@ -120,8 +120,11 @@ static int verb_campaign_start(struct verb_campaign *v, const struct verb_campai
 		return cli_fail(v->cli, &error);
 	d->t = v->t;
 	code = verb_campaign_wait(v, d);
-	/* Belief ends here; the "resigned" record is told before the session closes. */
-	if (v->token != 0 && tenure_resign(v->candidacy, NULL) == 0)
+	/*
+	 * Belief ends here, and the "resigned" record is told before the session closes. Not eligible any more, or it
+	 * would campaign again and lead for one more instant.
+	 */
+	if (v->token != 0 && tenure_resign(v->candidacy, NULL) == 0 && tenure_set_eligible(v->candidacy, false) == 0)
 		(void)tenure_process(v->t);
 	return code;
 }
@@ -155,13 +158,11 @@ const struct cli_verb verb_campaign = {
 	.name = "campaign",
 	.arguments = "ELECTION",
 	.summary = "hold leadership in the foreground, one JSON record a change",
-	.help = "Campaigns in ELECTION until it is interrupted. Each change of its own leadership is one line of JSON "
-	        "on\n"
-	        "stdout: \"elected\" when it begins to lead, with its token; \"resigned\", \"transferred\" or "
-	        "\"expired\" when it\n"
-	        "no longer does. Then it campaigns again, last in the queue. \"degraded\" and \"recovered\" tell of "
-	        "the store.\n"
-	        "To run a program while leading, take 'tenure run': it also makes sure that the program has ended.\n"
+	.help = "Campaigns in ELECTION until it is interrupted. Each change of its own leadership is one line "
+	        "of JSON on stdout: \"elected\" when it begins to lead, with its token; \"resigned\", "
+	        "\"transferred\" or \"expired\" when it no longer does. Then it campaigns again, last in the "
+	        "queue. \"degraded\" and \"recovered\" tell of the store. To run a program while leading, take "
+	        "'tenure run': it also makes sure that the program has ended.\n"
 	        "\n"
 	        "  tenure campaign scheduler --id a --value 10.0.0.7:8080\n"
 	        "  "
@@ -170,9 +171,8 @@ const struct cli_verb verb_campaign = {
 	        "\n"
 	        "SIGTERM, SIGINT and SIGHUP hand leadership on and end it.\n"
 	        "\n"
-	        "exit codes: 0 it led and was told to stop; 128 + signal it was told to stop while it waited; 64 bad "
-	        "usage;\n"
-	        "69 the store was not reached; 74 the disk failed; 78 unsafe settings.",
+	        "exit codes: 0 it led and was told to stop; 128 + signal it was told to stop while it waited; "
+	        "64 bad usage; 69 the store was not reached; 74 the disk failed; 78 unsafe settings.",
 	.needs = CLI_STORE | CLI_TRACE,
 	.options = verb_campaign_options,
 	.n_options = sizeof verb_campaign_options / sizeof verb_campaign_options[0],

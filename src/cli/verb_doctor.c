@@ -306,11 +306,9 @@ const struct cli_verb verb_doctor = {
 	.name = "doctor",
 	.arguments = "",
 	.summary = "what this host and this store offer: clocks, containment, limits",
-	.help = "Looks at what leadership depends on here, changes nothing, and gives each point a verdict: \"ok\"; "
-	        "\"weak\",\n"
-	        "where a promise is smaller than it could be and the detail says why; \"unsafe\", where Tenure would "
-	        "refuse to\n"
-	        "work or could not keep its promise.\n"
+	.help = "Looks at what leadership depends on here, changes nothing, and gives each point a verdict: "
+	        "\"ok\"; \"weak\", where a promise is smaller than it could be and the detail says why; \"unsafe\", "
+	        "where Tenure would refuse to work or could not keep its promise.\n"
 	        "\n"
 	        "  tenure doctor\n"
 	        "  tenure doctor --store file:/srv/tenure -o json | jq '.[] | select(.verdict != \"ok\")'\n"

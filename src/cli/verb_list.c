@@ -69,7 +69,7 @@ const struct cli_verb verb_list = {
 	.name = "list",
 	.arguments = "",
 	.summary = "all elections of the store, with their leaders",
-	.help = "Lists the elections of the store in the order of their names: who leads, with which token.\n"
+	.help = "Lists the elections of the store in the order of their names: who leads, with which token. "
 	        "'tenure status' without an election tells more.\n"
 	        "\n"
 	        "  tenure list\n"

@@ -24,15 +24,14 @@ const struct cli_verb verb_resign = {
 	.name = "resign",
 	.arguments = "ELECTION",
 	.summary = "ask the leader to hand over to the next in line",
-	.help = "Asks the present leader to give up leadership in an orderly way, and waits until it has and the next\n"
-	        "candidate leads. Under 'tenure run' the program is ended first, within its grace period. Where "
-	        "nobody\n"
-	        "waits, the election is then without a leader.\n"
+	.help = "Asks the present leader to give up leadership in an orderly way, and waits until it has and "
+	        "the next candidate leads. Under 'tenure run' the program is ended first, within its grace "
+	        "period. Where nobody waits, the election is then without a leader.\n"
 	        "\n"
 	        "  tenure resign nightly-report\n"
 	        "\n"
-	        "exit codes: 0 done; 64 bad usage, or nobody leads; 69 the store was not reached; 74 the disk failed;\n"
-	        "77 this user may not ask; 124 --wait ran out; 128 + signal stopped while waiting.",
+	        "exit codes: 0 done; 64 bad usage, or nobody leads; 69 the store was not reached; 74 the disk "
+	        "failed; 77 this user may not ask; 124 --wait ran out; 128 + signal stopped while waiting.",
 	.needs = CLI_STORE,
 	.options = verb_resign_options,
 	.n_options = 1,

@@ -107,31 +107,28 @@ const struct cli_verb verb_run = {
 	.name = "run",
 	.arguments = "ELECTION",
 	.summary = "run a program only while this candidate leads",
-	.help = "Waits until it leads ELECTION, then starts CMD, without a shell. While CMD runs, no other\n"
-	        "candidate of the election on this store leads. When CMD ends, the next candidate takes over. When\n"
-	        "leadership ends first, CMD and every process that it started is ended before the next one may lead.\n"
+	.help = "Waits until it leads ELECTION, then starts CMD, without a shell. While CMD runs, no other "
+	        "candidate of the election on this store leads. When CMD ends, the next candidate takes over. "
+	        "When leadership ends first, CMD and every process that it started is ended before the next "
+	        "one may lead.\n"
 	        "\n"
 	        "  tenure run nightly-report -- ./report.sh --full\n"
 	        "  tenure run scheduler --stay --value 10.0.0.7:8080 -- ./scheduler   # as a service\n"
 	        "  tenure run backup --wait 0s -E 0 -- ./backup.sh                    # in a cron job: skip if it "
 	        "runs\n"
 	        "\n"
-	        "CMD finds TENURE_ELECTION, TENURE_ID, TENURE_STORE and TENURE_TOKEN in its environment. The token is\n"
-	        "greater in each tenure: pass it on with every write ('tenure guard --help'), so that a late write of "
-	        "a\n"
-	        "former leader is refused. TENURE_LEASE_FD and TENURE_LEASE_PATH lead to the page that answers \"do I\n"
-	        "still lead?\" (tenure/lease_page.h).\n"
+	        "CMD finds TENURE_ELECTION, TENURE_ID, TENURE_STORE and TENURE_TOKEN in its environment. The "
+	        "token is greater in each tenure: pass it on with every write ('tenure guard --help'), so "
+	        "that a late write of a former leader is refused. TENURE_LEASE_FD and TENURE_LEASE_PATH lead "
+	        "to the page that answers \"do I still lead?\" (tenure/lease_page.h).\n"
 	        "\n"
-	        "SIGTERM or SIGINT ends CMD in its grace period, then hands leadership on; a second one ends it at "
-	        "once.\n"
-	        "HUP, QUIT, USR1, USR2 and WINCH are passed on to CMD.\n"
+	        "SIGTERM or SIGINT ends CMD in its grace period, then hands leadership on; a second one ends "
+	        "it at once. HUP, QUIT, USR1, USR2 and WINCH are passed on to CMD.\n"
 	        "\n"
-	        "exit codes: that of CMD, or 128 + the signal that ended it; 75 leadership was lost or handed over "
-	        "and\n"
-	        "CMD was stopped; 124 (-E) --wait ran out; 126, 127 CMD can't be executed, is not found; 64 bad "
-	        "usage;\n"
-	        "69 the store was not reached; 74 the disk failed; 78 unsafe settings; 128 + signal stopped while "
-	        "waiting.",
+	        "exit codes: that of CMD, or 128 + the signal that ended it; 75 leadership was lost or handed "
+	        "over and CMD was stopped; 124 (-E) --wait ran out; 126, 127 CMD can't be executed, is not "
+	        "found; 64 bad usage; 69 the store was not reached; 74 the disk failed; 78 unsafe settings; "
+	        "128 + signal stopped while waiting.",
 	.needs = CLI_STORE | CLI_TRACE | CLI_COMMAND,
 	.options = verb_run_options,
 	.n_options = sizeof verb_run_options / sizeof verb_run_options[0],

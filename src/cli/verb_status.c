@@ -198,20 +198,18 @@ const struct cli_verb verb_status = {
 	.name = "status",
 	.arguments = "[ELECTION]",
 	.summary = "who leads, with which token, since when, and who waits",
-	.help = "Shows one election: its leader, the token of the tenure, the value that the leader gave, who waits in "
-	        "which\n"
-	        "order, and the health of the store. Without ELECTION it shows all of them, a line each.\n"
+	.help = "Shows one election: its leader, the token of the tenure, the value that the leader gave, who "
+	        "waits in which order, and the health of the store. Without ELECTION it shows all of them, a "
+	        "line each.\n"
 	        "\n"
 	        "  tenure status nightly-report\n"
 	        "  tenure status nightly-report -o json | jq .leader.token\n"
 	        "\n"
-	        "An election that nobody ever led is shown without a leader; that is no error. On a file store leases "
-	        "do\n"
-	        "not run out, so expires_in_ms and ttl_ms are null.\n"
+	        "An election that nobody ever led is shown without a leader; that is no error. On a file "
+	        "store leases do not run out, so expires_in_ms and ttl_ms are null.\n"
 	        "\n"
-	        "exit codes: 0 shown; 64 bad usage; 69 the store was not reached; 74 the disk failed; 76 the store is "
-	        "of\n"
-	        "another version.",
+	        "exit codes: 0 shown; 64 bad usage; 69 the store was not reached; 74 the disk failed; 76 the "
+	        "store is of another version.",
 	.needs = CLI_STORE | CLI_OUTPUT,
 	.run = verb_status_run,
 };

@@ -102,10 +102,9 @@ const struct cli_verb verb_timing = {
 	.name = "timing",
 	.arguments = "",
 	.summary = "every bound of this store, computed from the settings",
-	.help = "Prints how long things may take at worst with this store and these settings: leases, the program's "
-	        "grace,\n"
-	        "planned hand-over, fail-over. '-' is without a bound. It looks at settings alone and contacts "
-	        "nothing.\n"
+	.help = "Prints how long things may take at worst with this store and these settings: leases, the "
+	        "program's grace, planned hand-over, fail-over. '-' is without a bound. It looks at settings "
+	        "alone and contacts nothing.\n"
 	        "\n"
 	        "  tenure timing\n"
 	        "  tenure timing --grace 10s -o json\n"

@@ -29,19 +29,16 @@ const struct cli_verb verb_transfer = {
 	.name = "transfer",
 	.arguments = "ELECTION",
 	.summary = "ask the leader to hand over to a named candidate",
-	.help = "Asks the present leader to hand over to a candidate that waits, and waits until that one leads. The\n"
-	        "candidate is named by its id, or by its identity as 'tenure status' shows it; an id that several have "
-	        "is\n"
-	        "refused with the list of their identities.\n"
+	.help = "Asks the present leader to hand over to a candidate that waits, and waits until that one "
+	        "leads. The candidate is named by its id, or by its identity as 'tenure status' shows it; an "
+	        "id that several have is refused with the list of their identities.\n"
 	        "\n"
 	        "  tenure transfer nightly-report --to host-b\n"
 	        "  tenure transfer nightly-report --to host-b_1c99f02b7d6e4a31\n"
 	        "\n"
-	        "exit codes: 0 done; 64 bad usage, no such candidate, an ambiguous one, or nobody leads; 69 the store "
-	        "was\n"
-	        "not reached; 74 the disk failed; 77 this user may not ask; 124 --wait ran out; 128 + signal stopped "
-	        "while\n"
-	        "waiting.",
+	        "exit codes: 0 done; 64 bad usage, no such candidate, an ambiguous one, or nobody leads; 69 "
+	        "the store was not reached; 74 the disk failed; 77 this user may not ask; 124 --wait ran out; "
+	        "128 + signal stopped while waiting.",
 	.needs = CLI_STORE,
 	.options = verb_transfer_options,
 	.n_options = sizeof verb_transfer_options / sizeof verb_transfer_options[0],

@@ -83,9 +83,9 @@ const struct cli_verb verb_watch = {
 	.name = "watch",
 	.arguments = "ELECTION",
 	.summary = "follow an election: one JSON record a change, the present state first",
-	.help = "Prints one line of JSON for each change of the election, beginning with its present state, until it "
-	        "is\n"
-	        "interrupted. leader and token are those after the change, null while nobody leads. Events:\n"
+	.help = "Prints one line of JSON for each change of the election, beginning with its present state, "
+	        "until it is interrupted. leader and token are those after the change, null while nobody "
+	        "leads. Events:\n"
 	        "\n"
 	        "  elected      leader began to lead\n"
 	        "  transferred  leader began to lead because the one before handed over to it by name\n"
@@ -102,8 +102,8 @@ const struct cli_verb verb_watch = {
 	        "{\"at\":\"2026-01-02T03:04:05.678Z\",\"election\":\"nightly-report\",\"event\":\"elected\",\"leader\":"
 	        "\"a\",\"token\":7}\n"
 	        "\n"
-	        "exit codes: 128 + signal it was told to stop; 64 bad usage; 69 the store was not reached; 74 the disk "
-	        "failed.",
+	        "exit codes: 128 + signal it was told to stop; 64 bad usage; 69 the store was not reached; 74 "
+	        "the disk failed.",
 	.needs = CLI_STORE,
 	.run = verb_watch_run,
 };

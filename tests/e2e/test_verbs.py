@@ -150,17 +150,20 @@ def test_watch_tells_an_end_without_a_word_from_a_resignation(cli):
 
 
 def test_watch_ends_when_nobody_reads_it(cli):
+    a = leading(cli, "job", "a")
+    waiting(cli, "job", "b")
     for ignored in (False, True):
         read, write = os.pipe()
         watch = subprocess.Popen([cli.binary, "watch", "job"], env=cli.env, stdout=write, stderr=subprocess.PIPE,
                                  restore_signals=not ignored)
         os.close(write)
         with os.fdopen(read) as stream:
-            assert json.loads(stream.readline())["leader"] is None
-        leading(cli, "job", "a").end()
+            assert json.loads(stream.readline())["leader"] in ("a", "b")
+        assert cli.run("resign", "job").returncode == 0
         _, err = watch.communicate(timeout=20)
         assert watch.returncode == (74 if ignored else -signal.SIGPIPE)
         assert (b"cannot write to standard output" in err) == ignored
+    assert a.popen.poll() is None
 
 
 def test_resign_moves_leadership_to_the_next_in_line(cli):
