@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/demo_ledger.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static int demo_ledger_line(struct demo_ledger *l, const char *kind, const char *resource, const char *admitted)
+{
+	char line[DEMO_LEDGER_LINE_BYTES + 1];
+	int n = snprintf(line, sizeof line, "%" PRIu64 " %" PRIu64 " %ld %s %s %s %" PRIu64 " %s",
+	                 clock_now_or_zero_ns(), l->token, (long)getpid(), kind, resource, admitted, ++l->sequence,
+	                 l->holder);
+
+	if (n < 0 || n >= DEMO_LEDGER_LINE_BYTES) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	memset(line + n, ' ', (size_t)(DEMO_LEDGER_LINE_BYTES - n));
+	line[DEMO_LEDGER_LINE_BYTES - 1] = '\n';
+	return write(l->fd, line, DEMO_LEDGER_LINE_BYTES) == DEMO_LEDGER_LINE_BYTES ? 0 : -1;
+}
+
+int demo_ledger_sign(struct demo_ledger *l, const char *kind)
+{
+	return demo_ledger_line(l, kind, "-", "-");
+}
+
+int demo_ledger_write(struct demo_ledger *l, const char *resource, int admitted)
+{
+	return demo_ledger_line(l, "write", resource, admitted ? "yes" : "no");
+}
