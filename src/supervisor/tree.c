@@ -116,6 +116,7 @@ static _Noreturn void tree_become_warden(struct tree *t, const struct tree_setti
 		             .lease_fd = t->page.fd,
 		             .environment = environment },
 		.page = &t->page,
+		.page_path = t->path,
 		.report = t->report,
 		.channel = channel,
 		.lock = s->lock,

@@ -16,6 +16,7 @@ struct warden_settings { /* borrowed: the memory of the supervisor that was fork
 	bool no_pid_namespace;
 	struct program program;
 	struct lease_page_writer *page;
+	const char *page_path; /* "": none */
 	struct report *report;
 	int channel; /* to the supervisor */
 	int lock;    /* the store's; -1: none */

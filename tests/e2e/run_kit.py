@@ -42,6 +42,11 @@ def alive(pid):
     return stat is not None and stat[0] not in "ZX"
 
 
+def environment(pid):
+    with open(f"/proc/{pid}/environ", "rb") as f:
+        return dict(word.decode().split("=", 1) for word in f.read().split(b"\0") if b"=" in word)
+
+
 def descendants(pid):
     found = []
     for child in children(pid):
