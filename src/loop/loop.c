@@ -2,8 +2,10 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -220,6 +222,21 @@ void loop_wake(struct loop *l)
 	(void)uv_async_send(&l->wake);
 }
 
+/* libuv aborts the process where it finds no descriptors for its first pipe: it is asked only when there are some. */
+static bool loop_has_descriptors(void)
+{
+	int ends[2], spare = epoll_create1(EPOLL_CLOEXEC);
+	bool found = spare >= 0 && pipe2(ends, O_CLOEXEC) == 0;
+
+	if (found) {
+		(void)close(ends[0]);
+		(void)close(ends[1]);
+	}
+	if (spare >= 0)
+		(void)close(spare);
+	return found;
+}
+
 int loop_new(struct loop **out, loop_fn *before, loop_fn *after, void *arg, struct tenure_error *error)
 {
 	struct loop *l = calloc(1, sizeof *l);
@@ -235,7 +252,7 @@ int loop_new(struct loop **out, loop_fn *before, loop_fn *after, void *arg, stru
 		free(l);
 		return code;
 	}
-	if (uv_loop_init(&l->uv) != 0) {
+	if (!loop_has_descriptors() || uv_loop_init(&l->uv) != 0) {
 		(void)close(l->timer_fd);
 		free(l);
 		return error_set(
