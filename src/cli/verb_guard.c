@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -159,24 +160,88 @@ static int verb_guard_catch(sigset_t *before)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* In the child. The guard's descriptors close by themselves at exec; the errno of a failed one goes to `report`. */
-static _Noreturn void verb_guard_exec(const struct cli *cli, pid_t parent, const sigset_t *before,
-                                      const struct sigaction *sigchld, int report)
+struct verb_guard_pipes {
+	int report[2]; /* the errno of an exec that failed */
+	int gate[2];   /* CMD begins when a byte comes */
+	int life[2];   /* ends with this command */
+};
+
+static void verb_guard_close(int fd[2], int which)
 {
+	if (fd[which] >= 0)
+		(void)close(fd[which]);
+	fd[which] = -1;
+}
+
+static void verb_guard_pipes_deinit(struct verb_guard_pipes *p)
+{
+	for (int i = 0; i < 2; i++) {
+		verb_guard_close(p->report, i);
+		verb_guard_close(p->gate, i);
+		verb_guard_close(p->life, i);
+	}
+}
+
+static bool verb_guard_pipes_init(struct verb_guard_pipes *p)
+{
+	*p = (struct verb_guard_pipes) { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	if (pipe2(p->report, O_CLOEXEC) == 0 && pipe2(p->gate, O_CLOEXEC) == 0 && pipe2(p->life, O_CLOEXEC) == 0)
+		return true;
+	verb_guard_pipes_deinit(p);
+	return false;
+}
+
+/* In the child. The guard's descriptors close by themselves at exec. */
+static _Noreturn void verb_guard_exec(const struct cli *cli, pid_t parent, const sigset_t *before,
+                                      const struct sigaction *sigchld, struct verb_guard_pipes *p)
+{
+	char begin;
 	int failed;
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	verb_guard_close(p->gate, 1);
+	verb_guard_close(p->life, 1);
+	if (getppid() != parent || read(p->gate[0], &begin, 1) != 1)
+		_exit(126);
 	(void)sigaction(SIGCHLD, sigchld, NULL);
 	(void)sigprocmask(SIG_SETMASK, before, NULL);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(126);
 	for (int fd = 0; fd < 3; fd++)
 		if (cli->closed_stdio & 1U << fd)
 			(void)close(fd);
 	(void)execvp(cli->command[0], cli->command);
 	failed = errno;
-	(void)!write(report, &failed, sizeof failed);
+	(void)!write(p->report[1], &failed, sizeof failed);
 	_exit(failed == ENOENT ? 127 : 126);
+}
+
+/*
+ * A process that is killed loses its locks a moment before its children get their PR_SET_PDEATHSIG, and CMD could still
+ * write when the next one is inside. So a second process has the lock too, and gives it up when CMD is dead. It hears no
+ * signal: those of CMD are blocked here, and it is in a session of its own. -1 on an old kernel: then that moment remains.
+ */
+static pid_t verb_guard_keep(pid_t child, struct verb_guard_pipes *p)
+{
+	struct pollfd ended = { .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
+	pid_t keeper = ended.fd < 0 ? -1 : fork();
+	char never;
+
+	if (keeper != 0) {
+		if (ended.fd >= 0)
+			(void)close(ended.fd);
+		return keeper;
+	}
+	(void)setsid();
+	for (int fd = 0; fd < 3; fd++)
+		(void)close(fd);
+	verb_guard_close(p->life, 1);
+	verb_guard_close(p->gate, 1);
+	verb_guard_close(p->report, 1);
+	while (read(p->life[0], &never, 1) < 0 && errno == EINTR)
+		;
+	(void)syscall(SYS_pidfd_send_signal, ended.fd, SIGKILL, NULL, 0);
+	while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+		;
+	_exit(0);
 }
 
 /*
@@ -200,36 +265,49 @@ static int verb_guard_attend(pid_t child, int signal_fd)
 	}
 }
 
-/* Runs CMD and waits for it. Returns the exit code. */
+/* Lets CMD begin and waits for its end. Returns the exit code. */
+static int verb_guard_wait(const struct cli *cli, pid_t child, int signal_fd, struct verb_guard_pipes *p)
+{
+	pid_t keeper = verb_guard_keep(child, p);
+	int failed = 0, code;
+	ssize_t n;
+
+	verb_guard_close(p->report, 1);
+	(void)!write(p->gate[1], "", 1);
+	do {
+		n = read(p->report[0], &failed, sizeof failed);
+	} while (n < 0 && errno == EINTR);
+	code = verb_guard_attend(child, signal_fd);
+	if (n == (ssize_t)sizeof failed)
+		(void)cli_fail_code(cli, code, "cannot execute %s: %s", cli->command[0], strerror(failed));
+	verb_guard_close(p->life, 1);
+	if (keeper > 0)
+		(void)waitpid(keeper, NULL, 0);
+	return code;
+}
+
+/* Runs CMD. Returns the exit code. */
 static int verb_guard_command(struct cli *cli)
 {
 	struct sigaction plain = { .sa_handler = SIG_DFL }, sigchld;
-	int report[2], signal_fd, failed = 0, code = 69;
+	struct verb_guard_pipes pipes;
 	pid_t child, parent = getpid();
+	int signal_fd, code = 69;
 	sigset_t before;
 
-	if (pipe2(report, O_CLOEXEC) != 0)
-		return cli_fail_code(cli, 69, "cannot start %s: %s", cli->command[0], strerror(errno));
+	if (!verb_guard_pipes_init(&pipes))
+		return cli_fail_code(cli, code, "cannot start %s: %s", cli->command[0], strerror(errno));
 	/* An inherited "ignore" would take the exit code away. */
 	(void)sigaction(SIGCHLD, &plain, &sigchld);
 	signal_fd = verb_guard_catch(&before);
 	child = signal_fd < 0 ? -1 : fork();
 	if (child == 0)
-		verb_guard_exec(cli, parent, &before, &sigchld, report[1]);
-	if (child < 0)
+		verb_guard_exec(cli, parent, &before, &sigchld, &pipes);
+	if (child > 0)
+		code = verb_guard_wait(cli, child, signal_fd, &pipes);
+	else
 		(void)cli_fail_code(cli, code, "cannot start %s: %s", cli->command[0], strerror(errno));
-	(void)close(report[1]);
-	if (child > 0) {
-		ssize_t n;
-
-		do {
-			n = read(report[0], &failed, sizeof failed);
-		} while (n < 0 && errno == EINTR);
-		code = verb_guard_attend(child, signal_fd);
-		if (n == (ssize_t)sizeof failed)
-			(void)cli_fail_code(cli, code, "cannot execute %s: %s", cli->command[0], strerror(failed));
-	}
-	(void)close(report[0]);
+	verb_guard_pipes_deinit(&pipes);
 	if (signal_fd >= 0)
 		(void)close(signal_fd);
 	return code;

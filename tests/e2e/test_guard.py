@@ -49,7 +49,7 @@ def check_mark_holds(place):
     if now > 1:
         assert guard(place, "job", "--token", now - 1, "--wait", "0s").returncode == 77
     if now > 0:
-        assert guard(place, "job", "--token", now, "--wait", "0s").returncode == 0
+        assert guard(place, "job", "--token", now, "--wait", "20s").returncode == 0
     assert mark(place) == now
     return now
 
@@ -319,6 +319,27 @@ def test_the_command_dies_with_the_guard(place):
     assert inside.process.stdout.read() == ""
     assert inside.end() == -signal.SIGKILL
     assert guard(place, "job", "--token", 5, "--wait", "10s").returncode == 0
+
+
+def test_a_killed_guards_command_is_dead_before_the_next_one_is_inside(place):
+    # Without its parent-death signal, which comes a moment after the lock has gone: the moment becomes endless.
+    busy = "import ctypes, sys, time\nctypes.CDLL(None).prctl(1, 0)\nprint('in', flush=True)\nwhile True: sys.stderr.write(f'{time.monotonic_ns()}\\n')"
+    for token in range(1, 6):
+        with open(f"{place}/first", "wb") as first:
+            guarded = subprocess.Popen([TENURE, "guard", "job", "--dir", place, "--token", str(token), "--",
+                                        "/usr/bin/python3", "-c", busy], stdout=subprocess.PIPE, stderr=first, text=True)
+            await_line(guarded.stdout, "in")
+        following = subprocess.Popen([TENURE, "guard", "job", "--dir", place, "--token", str(token), "--",
+                                      "cat", f"{place}/first"], stdout=subprocess.PIPE, text=True)
+        guarded.kill()
+        seen = following.communicate(timeout=LIMIT_S)[0]
+        guarded.wait(LIMIT_S)
+        guarded.stdout.close()
+        assert following.returncode == 0
+        # Nothing was written after the next one was inside.
+        assert seen
+        with open(f"{place}/first", encoding="ascii") as first:
+            assert first.read() == seen
 
 
 def test_the_command_has_no_part_in_the_lock(place):
