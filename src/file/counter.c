@@ -27,17 +27,21 @@ static int counter_make(const char *directory, unsigned mode, const char *path, 
 
 static int counter_raise(int fd, struct slots *s, uint64_t *token, const char *path, struct tenure_error *error)
 {
-	/*
-	 * A slot that does not check was being written when its writer died, or was damaged later. Its number may have
-	 * been announced, and numbers go up by one: skip it.
-	 */
 	uint64_t next = s->value + (s->torn ? 2 : 1);
-	int code;
+	int code = 0;
 
 	if (next > SLOTS_VALUE_MAX)
 		return error_set(error, TENURE_ELIMIT, 0, "%s is at its end (2^63-1): this election has no tokens left",
 		                 path);
-	code = slots_write(fd, s, next, path, error);
+	/*
+	 * A slot that does not check was being written when its writer died, or was damaged later. Its number may have been
+	 * announced, and numbers go up by one: it is burned, in that very slot, so that the two slots are neighbours again
+	 * and damage to the next one is as harmless.
+	 */
+	if (s->torn)
+		code = slots_write(fd, s, s->value + 1, path, error);
+	if (code == 0)
+		code = slots_write(fd, s, next, path, error);
 	if (code == 0)
 		*token = next;
 	return code;
