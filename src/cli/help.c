@@ -54,8 +54,8 @@ static size_t help_word(FILE *to, const char *word, size_t length, size_t indent
 }
 
 /*
- * Paragraphs are filled, whatever lines they stand in; lines that begin with a space (examples) and empty ones are left as
- * they are. The first line begins at column `indent`, which the caller has reached.
+ * Paragraphs are filled, whatever lines they stand in; lines that begin with a space (examples) and empty ones are left
+ * as they are. The first line begins at column `indent`, which the caller has reached.
  */
 static void help_text(FILE *to, const char *text, size_t indent)
 {

@@ -110,7 +110,8 @@ static void verb_doctor_proc(struct output_findings *f)
 		               OUTPUT_OK, "lease pages are good within one time namespace (%" PRIu64 ")",
 		               scope.time_ns_inode);
 	else
-		output_finding(f, "time namespace", json_null(), "", OUTPUT_OK, "can't be told");
+		output_finding(f, "time namespace", json_null(), "", OUTPUT_OK,
+		               "can't be told: /proc/1 belongs to somebody else, or the kernel has none");
 }
 
 static int verb_doctor_pid_namespace(void)
@@ -157,8 +158,8 @@ static void verb_doctor_containment(struct output_findings *f)
 	why[0] = '\0';
 	best = supervisor_best_containment(true, why, sizeof why);
 	output_finding(f, "containment, host's pids", json_string(supervisor_containment_name(best)), "",
-	               best == SUPERVISOR_WEAK ? OUTPUT_WEAK : OUTPUT_OK, "with --no-pid-namespace%s%s",
-	               why[0] ? ": " : "", why);
+	               best == SUPERVISOR_WEAK ? OUTPUT_WEAK : OUTPUT_OK,
+	               "with --no-pid-namespace, so that the program sees the host's processes");
 	failed = verb_doctor_try(verb_doctor_fifo);
 	output_finding(f, "SCHED_FIFO", json_boolean(failed == 0), "", failed == 0 ? OUTPUT_OK : OUTPUT_WEAK,
 	               "kill margin %d ms%s%s",

@@ -30,7 +30,8 @@ def options(cli, verb):
 
 def test_help_lists_the_verbs_and_each_verb_explains_itself(cli):
     found = verbs(cli)
-    assert {"run", "campaign", "status", "list", "watch", "resign", "transfer", "timing", "doctor", "version"} <= set(found)
+    assert {"run", "campaign", "status", "list", "watch", "resign", "transfer", "guard", "timing", "doctor",
+            "version"} <= set(found)
     for verb in found:
         result = cli.run(verb, "--help")
         assert result.returncode == 0 and result.stderr == ""
@@ -79,17 +80,18 @@ def test_bad_usage_is_refused_in_one_line_that_says_what_and_how(cli, arguments,
     assert_refused(cli.run(*arguments), 64, *parts)
 
 
-@pytest.mark.parametrize("verb", [["status"], ["watch"], ["campaign"], ["resign"], ["transfer", "--to", "a"], ["run"]])
+@pytest.mark.parametrize("verb", [["status"], ["watch"], ["campaign"], ["resign"], ["transfer", "--to", "a"],
+                                  ["run"]])
 @pytest.mark.parametrize("name, why", [
-    ("", "empty"), (LONG, "longer than 200"), ("_x", "reserved"), (".x", "letter or a digit"), ("-x", "letter or a digit"),
-    ("a..b", "'..'"), ("a/b", "only letters"), ("a b", "only letters"), ("a\n", "only letters"), ("é", "letter or a digit"),
-    ("../x", "letter or a digit"),
+    ("", "empty"), (LONG, "longer than 200"), ("_x", "reserved"), (".x", "letter or a digit"),
+    ("-x", "letter or a digit"), ("a..b", "'..'"), ("a/b", "only letters"), ("a b", "only letters"),
+    ("a\n", "only letters"), ("é", "letter or a digit"), ("../x", "letter or a digit"),
 ])
 def test_election_names_of_every_bad_kind_are_refused(cli, verb, name, why):
     words = verb + (["--", "true"] if verb == ["run"] else [])
     # A name that looks like an option must come after "--"; where a command follows it can't be given at all.
     if name.startswith("-"):
-        words, why = (words[:1] + [name] + words[1:], "unknown option") if verb == ["run"] else (verb + ["--", name], why)
+        words, why = (["run", name, "--", "true"], "unknown option") if verb == ["run"] else (verb + ["--", name], why)
     else:
         words = words[:1] + [name] + words[1:]
     assert_refused(cli.run(*words), 64, why)
@@ -108,7 +110,8 @@ def test_store_urls_that_are_malformed_or_unknown_are_refused(cli, url, why):
 
 
 @pytest.mark.parametrize("candidate, why", [
-    ("x" * 65, "longer than 64"), ("a b", "space"), ("a/b", "'/'"), ("a\x01", "control"), (b"\xff", "UTF-8"), ("", "empty"),
+    ("x" * 65, "longer than 64"), ("a b", "space"), ("a/b", "'/'"), ("a\x01", "control"), (b"\xff", "UTF-8"),
+    ("", "empty"),
 ])
 def test_bad_ids_are_refused(cli, candidate, why):
     assert_refused(cli.run("campaign", "job", "--id", candidate), 64, "bad id", why)
@@ -218,7 +221,8 @@ def shell(cli, script):
 
 
 def test_output_that_cannot_be_written_is_an_error(cli):
-    for script in ('"$1" list -o json >&-', '"$1" list >/dev/full', '"$1" status job -o json >/dev/full', '"$1" --help >&-'):
+    for script in ('"$1" list -o json >&-', '"$1" list >/dev/full', '"$1" status job -o json >/dev/full',
+                   '"$1" --help >&-'):
         result = shell(cli, script)
         assert result.returncode == 74, script
         assert "standard output" in result.stderr
@@ -228,8 +232,13 @@ def test_closed_descriptors_are_not_mistaken_for_files(cli):
     result = shell(cli, '"$1" status job -o json <&- 2>&-')
     assert result.returncode == 0 and json.loads(result.stdout)["leader"] is None
     trace = os.path.join(cli.directory, "trace")
-    result = shell(cli, f'"$1" resign job <&- >&- 2>&-; "$1" transfer job --to a --log-format json 2>&- <&-; cat {trace} 2>/dev/null')
-    assert result.stdout == "" and result.stderr == ""
+    result = shell(cli, f'"$1" campaign job --log-level loud --trace {trace} <&- >&- 2>&-')
+    assert result.returncode == 64 and result.stdout == "" and result.stderr == ""
+    # With stderr closed, the trace would be the lowest free descriptor, and messages would go into it.
+    result = shell(cli, f'"$1" campaign a..b --trace {trace} 2>&- <&-')
+    assert result.returncode == 64
+    with open(trace, encoding="utf-8") as stream:
+        assert stream.read() == ""
 
 
 def test_a_trace_that_cannot_be_opened_is_a_fault(cli):
@@ -250,8 +259,8 @@ def test_timing_has_a_row_for_each_bound(cli):
 
 def test_doctor_looks_at_everything_and_leaves_nothing_behind(cli):
     rows = {row["name"]: row for row in cli.json("doctor")}
-    assert {"tenure", "kernel", "boot-time clock", "clock rate", "/proc", "time namespace", "PID namespace", "cgroup v2",
-            "containment", "SCHED_FIFO", "watchdog", "inotify instances", "open files", "store",
+    assert {"tenure", "kernel", "boot-time clock", "clock rate", "/proc", "time namespace", "PID namespace",
+            "cgroup v2", "containment", "SCHED_FIFO", "watchdog", "inotify instances", "open files", "store",
             "store's directory", "store's file system"} <= set(rows)
     assert rows["containment"]["value"] in ("kernel", "cgroup", "weak")
     assert not os.path.exists(cli.store_directory)
@@ -299,7 +308,8 @@ def test_the_manual_has_every_error_of_the_library():
 @pytest.mark.parametrize("page", ["tenure.1", "tenure-run.1", "tenure.3"])
 def test_the_manual_can_be_built(page):
     with open(os.path.join(ROOT, "man", page + ".scd"), encoding="utf-8") as source:
-        result = subprocess.run(["scdoc"], stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        result = subprocess.run(["scdoc"], stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                check=False)
     assert result.returncode == 0 and result.stderr == "" and ".TH" in result.stdout
 
 

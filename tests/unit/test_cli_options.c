@@ -52,7 +52,7 @@ static struct cli cli;
 static struct toy toy;
 static struct options_common common;
 static char fault[OPTIONS_FAULT_ROOM];
-static char *words[16];
+static char *words[32];
 
 static int parse(const struct cli_verb *verb, char *const *argv)
 {
