@@ -355,21 +355,19 @@ int demo_cast_stop(struct demo_cast *d)
 int demo_cast_check(struct demo_cast *d, const char *indent, int *verdict)
 {
 	static const char *const traces[] = { "trace-a", "trace-b", "trace-c", "trace-kills" }; /* kills: the last */
-	char paths[5][DEMO_STAGE_PATH_ROOM], line[DEMO_CAST_LINE_ROOM];
-	const char *arguments[DEMO_STAGE_ARGUMENTS] = { d->stage.checker };
+	const char *arguments[DEMO_STAGE_ARGUMENTS] = { d->stage.checker, "--ledger", "ledger" };
+	char path[DEMO_STAGE_PATH_ROOM], line[DEMO_CAST_LINE_ROOM];
 	struct demo_cast_lines lines = { .used = 0 };
 	struct demo_stage_child checker;
-	size_t n = 1;
+	size_t n = 3;
 	int code;
 
 	for (size_t i = 0; i < sizeof traces / sizeof traces[0]; i++) {
-		if (access(demo_stage_path(&d->stage, traces[i], paths[i]), R_OK) != 0)
+		if (access(demo_stage_path(&d->stage, traces[i], path), R_OK) != 0)
 			continue;
 		arguments[n++] = "--trace";
-		arguments[n++] = paths[i];
+		arguments[n++] = traces[i];
 	}
-	arguments[n++] = "--ledger";
-	arguments[n++] = demo_stage_path(&d->stage, "ledger", paths[4]);
 	code = demo_stage_start(&d->stage, &checker, "log-checker", DEMO_STAGE_OUT, arguments, NULL);
 	if (code != 0)
 		return code;

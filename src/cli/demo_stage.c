@@ -172,6 +172,7 @@ struct demo_stage_plan { /* of one child, for the code between fork and exec */
 	int in, out, log;
 	const char *const *arguments, *const *environment;
 	const sigset_t *mask;
+	const char *directory;
 	pid_t parent;
 };
 
@@ -188,7 +189,7 @@ static _Noreturn void demo_stage_child_main(const struct demo_stage_plan *p)
 		_exit(1);
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, p->mask, NULL);
-	if (dup2(p->in, 0) < 0 || dup2(p->out, 1) < 0 || dup2(p->log, 2) < 0)
+	if (dup2(p->in, 0) < 0 || dup2(p->out, 1) < 0 || dup2(p->log, 2) < 0 || chdir(p->directory) != 0)
 		_exit(127);
 	/* What the user has set for other elections is not for this one; flags say the rest. */
 	(void)unsetenv("TENURE_TTL");
@@ -217,9 +218,11 @@ int demo_stage_start(struct demo_stage *s, struct demo_stage_child *child, const
 {
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 };
 	char path[DEMO_STAGE_PATH_ROOM];
-	struct demo_stage_plan p = {
-		.arguments = arguments, .environment = environment, .mask = &s->before, .parent = getpid()
-	};
+	struct demo_stage_plan p = { .arguments = arguments,
+		                     .environment = environment,
+		                     .mask = &s->before,
+		                     .directory = s->directory,
+		                     .parent = getpid() };
 
 	*child = (struct demo_stage_child) { .pid = -1, .in = -1, .out = -1 };
 	p.log = open(demo_stage_path(s, log, path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -45,7 +45,7 @@ struct demo_stage_child {
 enum demo_stage_pipes { DEMO_STAGE_IN = 1, DEMO_STAGE_OUT = 2 };
 
 /*
- * Starts a program in a session of its own, so that the terminal's Ctrl-C comes here alone; stderr, and stdout where there
+ * Starts a program in the directory, and in a session of its own, so that the terminal's Ctrl-C comes here alone; stderr, and stdout where there
  * is no pipe, go to the file `log` in the directory. `environment`: NAME, value, ... NULL to be added, or NULL. 0, or the
  * exit code after a message.
  */

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The examples do what they show, on a fresh store. Their paths come from the environment (examples/meson.build)."""
 import os
+import pathlib
 import re
 import selectors
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
+
+from command import on_disk
 
 LIMIT_S = 20 if "ASAN_OPTIONS" not in os.environ else 60
 LOOPS = ["own_thread", "libuv_loop", "epoll_loop", "guard"]
@@ -63,12 +68,19 @@ class Example:
 
 
 @pytest.fixture
-def start(tmp_path):
+def place():
+    path = pathlib.Path(tempfile.mkdtemp(dir=on_disk()))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def start(place):
     """Starts examples on one fresh store and ends them afterwards, whatever happened."""
     running = []
 
     def start_one(name, ident, store=None):
-        args = [store or f"file:{tmp_path}/store", "job", ident] + ([tmp_path] if name == "guard" else [])
+        args = [store or f"file:{place}/store", "job", ident] + ([place] if name == "guard" else [])
         running.append(Example(name, *args))
         return running[-1]
 
@@ -132,9 +144,9 @@ def test_an_example_whose_store_cannot_be_opened_says_why(start, name):
     assert "nosuch" in example.lines[0]
 
 
-def test_a_late_writer_is_refused_by_the_guard(start, tmp_path):
+def test_a_late_writer_is_refused_by_the_guard(start, place):
     def journal():
-        path = tmp_path / "journal"
+        path = place / "journal"
         return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
     def wait_for(token, ident):
@@ -150,7 +162,7 @@ def test_a_late_writer_is_refused_by_the_guard(start, tmp_path):
     assert first.stop() == 0
     assert second.leads() == 2
     wait_for(2, "b")
-    late = Example("guard", "-", 1, "a", tmp_path)
+    late = Example("guard", "-", 1, "a", place)
     assert late.expect(r"a: token 1 refused: (\d+) was here").group(1) == "2"
     assert late.process.wait(LIMIT_S) == 77
     late.process.stdout.close()
