@@ -114,12 +114,11 @@ def cycle(bench):
 def handover(bench):
     bench.title("hand-over between two waiting processes: just before the release to just after the acquisition")
     n = str(bench.scaled(400))
+    lock = os.path.join(bench.place("over"), "lock")
     return {
-        "flock": bench.row("handover", "flock", "us",
-                           bench.numbers("bench_flock", "handover", os.path.join(bench.place("over"), "lock"), n), 1e3),
+        "flock": bench.row("handover", "flock", "us", bench.numbers("bench_flock", "handover", lock, n), 1e3),
         "flock_durable": bench.row("handover", "flock, then 64 bytes and fdatasync", "us",
-                                   bench.numbers("bench_flock", "handover", os.path.join(bench.place("over"), "lock"), n,
-                                                 "durable"), 1e3),
+                                   bench.numbers("bench_flock", "handover", lock, n, "durable"), 1e3),
         "tenure": bench.row("handover", "tenure_resign() to tenure_wait() = 0", "us",
                             bench.numbers("bench_library", "handover", bench.place("over"), n), 1e3),
     }
