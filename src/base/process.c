@@ -100,6 +100,18 @@ static uint64_t process_inode(const char *path)
 	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
 }
 
+/*
+ * Does /proc show our own PID namespace? One that was mounted in another one gives other processes under the same
+ * numbers, and nothing that it says may be believed.
+ */
+static bool process_proc_is_ours(void)
+{
+	char text[16];
+	uint64_t pid = 0;
+	ssize_t n = readlink("/proc/self", text, sizeof text);
+	return n > 0 && text_u64_n(text, (size_t)n, INT32_MAX, &pid) && (pid_t)pid == getpid();
+}
+
 int process_scope_read(struct process_scope *scope)
 {
 	char text[64];
@@ -110,7 +122,7 @@ int process_scope_read(struct process_scope *scope)
 	if (n < (ssize_t)sizeof scope->boot_id - 1)
 		return TENURE_EIO;
 	memcpy(scope->boot_id, text, sizeof scope->boot_id - 1);
-	return scope->pid_ns_inode != 0 ? 0 : TENURE_EIO;
+	return scope->pid_ns_inode != 0 && process_proc_is_ours() ? 0 : TENURE_EIO;
 }
 
 /* The kernel's own answer, which needs no /proc. Zombies exist. */
@@ -125,6 +137,8 @@ int process_identify(int32_t pid, struct process_id *id)
 	*id = (struct process_id) { 0 };
 	if (pid <= 0 || !process_exists(pid))
 		return TENURE_ENOENT;
+	if (!process_proc_is_ours())
+		return TENURE_EIO;
 	if (process_stat_read(pid, &stat) != 0)
 		return process_exists(pid) ? TENURE_EIO : TENURE_ENOENT;
 	*id = (struct process_id) { .pid = pid, .start_ticks = stat.start_ticks };
@@ -136,6 +150,8 @@ enum process_state process_state_of(const struct process_id *id)
 	struct process_stat stat;
 	if (id->pid <= 0 || !process_exists(id->pid))
 		return PROCESS_DEAD;
+	if (!process_proc_is_ours())
+		return PROCESS_UNKNOWN;
 	if (process_stat_read(id->pid, &stat) != 0)
 		/* hidepid hides what is alive, so that a file that is not there proves nothing */
 		return process_exists(id->pid) ? PROCESS_UNKNOWN : PROCESS_DEAD;
@@ -211,7 +227,7 @@ static bool process_table_add(struct process_table *t, const struct process_stat
 
 static int process_table_read(struct process_table *t)
 {
-	DIR *proc = opendir("/proc");
+	DIR *proc = process_proc_is_ours() ? opendir("/proc") : NULL;
 	if (!proc)
 		return TENURE_EIO;
 	int result = 0;

@@ -26,6 +26,12 @@ enum {
 	PLAN_EXIT_SIGNAL = 128,
 };
 
+/* NS_NEVER stays NS_NEVER. */
+static uint64_t plan_add_ns(uint64_t at_ns, uint64_t limit_ns)
+{
+	return limit_ns > NS_NEVER - at_ns ? NS_NEVER : at_ns + limit_ns;
+}
+
 static void plan_campaign(struct plan *p, struct plan_output *out)
 {
 	p->phase = PLAN_CAMPAIGNING;
@@ -151,9 +157,9 @@ static void plan_soft(struct plan *p, uint64_t now_ns, bool has_been_told, struc
 		return;
 	}
 	p->phase = PLAN_SOFT;
-	p->hard_ns = clock_add_ns(now_ns, p->settings.grace_ns);
+	p->hard_ns = plan_add_ns(now_ns, p->settings.grace_ns);
 	if (has_been_told)
-		p->term_ns = clock_add_ns(now_ns, p->settings.grace_ns / 2);
+		p->term_ns = plan_add_ns(now_ns, p->settings.grace_ns / 2);
 	else
 		plan_terminate(p, out);
 }
@@ -281,7 +287,7 @@ static uint64_t plan_wait_end_ns(const struct plan *p)
 {
 	if (p->served)
 		return NS_NEVER;
-	return clock_add_ns(p->start_ns, p->settings.wait_ns == 0 ? PLAN_ATTEMPT_LIMIT_NS : p->settings.wait_ns);
+	return plan_add_ns(p->start_ns, p->settings.wait_ns == 0 ? PLAN_ATTEMPT_LIMIT_NS : p->settings.wait_ns);
 }
 
 static void plan_wait_over(struct plan *p, struct plan_output *out)

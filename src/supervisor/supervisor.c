@@ -50,6 +50,7 @@ static int supervisor_exit_code(int code)
 	case TENURE_EURL:
 	case TENURE_ENAME:
 	case TENURE_ENOSTORE:
+	case TENURE_EUNSUPPORTED:
 		return 64;
 	case TENURE_EUNREACHABLE:
 		return 69;
@@ -66,7 +67,6 @@ static int supervisor_exit_code(int code)
 		return 77;
 	case TENURE_EUNSAFE:
 	case TENURE_ECLOCK:
-	case TENURE_EUNSUPPORTED:
 		return 78;
 	case TENURE_ELIMIT:
 	case TENURE_ENOMEM:
@@ -390,8 +390,10 @@ static void supervisor_act_on_tree(struct supervisor *s, const struct plan_outpu
 		(void)channel_send_type(s->tree.channel, CHANNEL_SIGNAL, out->signal);
 	if (out->actions & PLAN_DO_CONTINUE)
 		(void)channel_send_type(s->tree.channel, CHANNEL_SIGNAL, SIGCONT);
-	if (out->actions & PLAN_DO_GO)
+	if (out->actions & PLAN_DO_GO) {
 		(void)channel_send_type(s->tree.channel, CHANNEL_GO, 0);
+		page_file_sweep(s->tree.path); /* behind the start, which must not wait for it */
+	}
 	if (out->actions & PLAN_DO_HARD_STOP)
 		(void)channel_send_type(s->tree.channel, CHANNEL_HARD_STOP, 0);
 	if (out->actions & PLAN_DO_KILL_WARDEN) {

@@ -16,49 +16,24 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/names.h"
+#include "supervisor/page_file.h"
 #include "supervisor/warden.h"
 
 void tree_init(struct tree *t)
 {
 	memset(t, 0, sizeof *t);
-	t->channel = t->init_pidfd = t->lock = t->page.fd = -1;
-}
-
-static bool tree_directory(char *directory)
-{
-	bool root = geteuid() == 0;
-	const char *base = root ? "/run" : getenv("XDG_RUNTIME_DIR");
-	struct stat st;
-	if (!base || base[0] != '/')
-		return false;
-	int n = snprintf(directory, TREE_PATH_ROOM, "%s/tenure", base);
-	if (n < 0 || n >= TREE_PATH_ROOM)
-		return false;
-	if (mkdir(directory, root ? 0755 : 0700) != 0 && errno != EEXIST)
-		return false;
-	/* whoever could write there could put another page in place of ours */
-	return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
-}
-
-static bool tree_path(struct tree *t, const struct tree_settings *s)
-{
-	char directory[TREE_PATH_ROOM];
-	if (!tree_directory(directory))
-		return false;
-	int n = snprintf(t->path, sizeof t->path, "%s/%s-%llu.lease", directory, s->identity,
-	                 (unsigned long long)s->token);
-	if (n > 0 && n < (int)sizeof t->path)
-		return true;
-	t->path[0] = '\0';
-	return false;
+	t->channel = t->init_pidfd = t->page_lock = t->lock = t->page.fd = -1;
 }
 
 /* As a file where that can be had, for children that close descriptors; else in memory. */
 static int tree_page(struct tree *t, const struct tree_settings *s, struct tenure_error *error)
 {
 	const struct log log = { .fn = s->options->session.log, .arg = s->options->session.log_arg };
-	if (tree_path(t, s) && lease_page_writer_open(&t->page, t->path, s->token, s->deadline_ns, error) == 0)
+	if (page_file_path(t->path, s->identity, s->token) &&
+	    lease_page_writer_open(&t->page, t->path, s->token, s->deadline_ns, error) == 0) {
+		t->page_lock = page_file_hold(t->path);
 		return 0;
+	}
 	int result = lease_page_writer_open(&t->page, NULL, s->token, s->deadline_ns, error);
 	if (result == 0)
 		log_write(&log, 6, "run",
@@ -117,6 +92,7 @@ static _Noreturn void tree_become_warden(struct tree *t, const struct tree_setti
 		             .environment = environment },
 		.page = &t->page,
 		.page_path = t->path,
+		.page_lock = t->page_lock,
 		.report = t->report,
 		.channel = channel,
 		.lock = s->lock,
@@ -227,6 +203,7 @@ void tree_drop(struct tree *t)
 	tree_reap_warden(t);
 	tree_close(&t->init_pidfd);
 	tree_close(&t->lock);
+	tree_close(&t->page_lock);
 	if (t->report)
 		(void)munmap(t->report, sizeof *t->report);
 	tree_init(t);

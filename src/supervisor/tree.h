@@ -13,11 +13,10 @@
 #include "client/lease_page_writer.h"
 #include "supervisor/channel.h"
 #include "supervisor/containment.h"
+#include "supervisor/page_file.h"
 #include "supervisor/report.h"
 #include "supervisor/signals.h"
 #include "supervisor/supervisor.h"
-
-#define TREE_PATH_ROOM 256
 
 struct tree {
 	pid_t warden;   /* 0: none, or reaped */
@@ -30,8 +29,9 @@ struct tree {
 	struct containment containment;
 	struct process_id warden_id;
 	struct lease_page_writer page;
+	int page_lock; /* -1: none */
 	struct report *report;
-	char path[TREE_PATH_ROOM]; /* of the page; "": a memory file */
+	char path[PAGE_FILE_ROOM]; /* of the page; "": a memory file */
 };
 
 struct tree_settings { /* borrowed */

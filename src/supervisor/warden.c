@@ -22,6 +22,7 @@
 struct warden {
 	struct warden_settings *settings;
 	struct containment containment;
+	struct process_id own;
 	int down; /* to init */
 	char oom_score_adj[16];
 	char why[256]; /* why there is no higher level of containment */
@@ -41,7 +42,7 @@ static void warden_lower_oom_score(struct warden *w)
 
 static void warden_prepare(struct warden *w)
 {
-	int keep[] = { w->settings->channel, w->settings->lock, w->settings->program.lease_fd };
+	int keep[] = { w->settings->channel, w->settings->lock, w->settings->program.lease_fd, w->settings->page_lock };
 	signals_block_all();
 	(void)prctl(PR_SET_NAME, "tenure-warden");
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -97,7 +98,8 @@ static int warden_make_init(struct warden *w, enum supervisor_containment level,
 		return pid;
 	}
 	int result = warden_hear_init(w, error);
-	if (result == 0 && process_identify(pid, &w->containment.init) != 0)
+	if (result == 0 &&
+	    (process_identify(getpid(), &w->own) != 0 || process_identify(pid, &w->containment.init) != 0))
 		result = error_set(error, TENURE_EIO, errno,
 		                   "the program's processes can't be named: /proc can't be read; mount it");
 	if (result == 0)
@@ -140,8 +142,8 @@ static void warden_announce(const struct warden *w)
 {
 	struct channel_message message = { .type = CHANNEL_READY,
 		                           .level = (int32_t)w->containment.level,
+		                           .warden = w->own,
 		                           .init = w->containment.init };
-	(void)process_identify(getpid(), &message.warden);
 	memcpy(message.cgroup, w->containment.cgroup, sizeof message.cgroup);
 	memcpy(message.text, w->why, sizeof message.text);
 	(void)channel_send(w->settings->channel, &message, -1);

@@ -17,6 +17,7 @@ struct warden_settings { /* borrowed: the memory of the supervisor that was fork
 	struct program program;
 	struct lease_page_writer *page;
 	const char *page_path; /* "": none */
+	int page_lock;         /* held while it lives; -1: none */
 	struct report *report;
 	int channel; /* to the supervisor */
 	int lock;    /* the store's; -1: none */

@@ -11,7 +11,8 @@ sys.dont_write_bytecode = True
 from tap import Tap
 
 # Whole folders, and single files of folders that do I/O too.
-PURE = ["base/buf", "base/crc32c", "base/names", "base/structs", "base/text", "client/url", "elector/*", "file/record"]
+PURE = ["base/buf", "base/crc32c", "base/names", "base/structs", "base/text", "client/url", "elector/*", "file/record",
+        "supervisor/plan"]
 
 # String functions that neither allocate nor look at a locale, the assertion, and the writing of messages into the
 # caller's own buffer.

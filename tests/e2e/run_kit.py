@@ -99,6 +99,12 @@ class Kit:
         self.runs.append(run)
         return run
 
+    def open_to_all(self):
+        """For programs of another user: pytest's directories are private."""
+        self.directory.chmod(0o777)
+        for parent in self.directory.parents[:2]:
+            parent.chmod(0o755)
+
     def code(self, *args, command, **more):
         return self.run(*args, command=command, **more).wait()
 

@@ -143,6 +143,7 @@ def no_overlap(kit):
     assert max(old) < new[0], f"written {(max(old) - new[0]) / 1e6} ms after the next leader began"
 
 
+NOBODY = dict(user=65534, group=65534, extra_groups=[])
 VICTIMS = ["pid", "warden", "init", "program"]
 
 
@@ -180,6 +181,52 @@ def test_whichever_are_killed_together_the_tree_dies_before_the_next_one_leads(k
     run.wait()
     no_overlap(kit)
     assert not [pid for pid in tree if alive(pid)]
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_without_privileges_a_single_death_still_ends_the_tree_first(kit, victim):
+    kit.open_to_all()
+    run = kit.run("--grace", "300ms", command=[PYTHON, "-c", FAMILY], cwd=kit.directory, **NOBODY)
+    kit.wait_ledger(3)
+    tree = descendants(run.pid)
+    killed = run.pid if victim == "pid" else getattr(run, victim)()
+    os.kill(killed, signal.SIGKILL)
+    assert kit.code("--wait", "20s", command=[PYTHON, "-c", LATER], cwd=kit.directory, **NOBODY)[0] == 0
+    code, _, err = run.wait()
+    assert code == {"pid": 1009, "warden": 75, "init": 137, "program": 137}[victim]
+    assert "containment=weak" in err
+    no_overlap(kit)
+    assert not [pid for pid in tree if alive(pid)]
+
+
+def test_nothing_is_released_while_a_process_cannot_be_killed(kit):
+    """A write to a frozen file system is an uninterruptible sleep: SIGKILL waits, and so do we."""
+    image, mount = kit.directory / "image", kit.directory / "mount"
+    mount.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(mount)], check=True)
+    try:
+        script = f"echo started >> ledger; while [ ! -e frozen ]; do sleep 0.01; done; echo x > {mount}/file"
+        run = kit.run("--grace", "100ms", command=["sh", "-c", script], cwd=kit.directory)
+        kit.wait_ledger(1)
+        program = run.program()
+        subprocess.run(["fsfreeze", "-f", str(mount)], check=True)
+        try:
+            (kit.directory / "frozen").touch()
+            until(lambda: stat_of(program)[0] == "D", "the sleep")
+            run.signal(signal.SIGTERM)
+            assert kit.code("--wait", "11s", command=["true"])[0] == 124
+            assert run.p.poll() is None
+        finally:
+            subprocess.run(["fsfreeze", "-u", str(mount)], check=True)
+        code, _, err = run.wait()
+        assert code == 137
+        assert "not released until it is proven dead" in err and "is dead now" in err
+        assert next_leads(kit) == "next 2"
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
 # --- each of the four stopped ---
