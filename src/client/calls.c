@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "client/session.h"
+#include "elector/lease.h"
 
 struct tenure_status {
 	struct store_view view;
@@ -334,9 +335,14 @@ static bool calls_has_changed(void *arg)
 	return ((const struct calls_change *)arg)->changed;
 }
 
+static uint64_t calls_left_ns(uint64_t end_ns)
+{
+	return lease_left_ns(end_ns, clock_now_or_zero_ns());
+}
+
 /* Nobody, or another one, leads: the wish was granted, even when the new leader is not there yet. */
-static int calls_await_change(struct calls_change *change, const char *election, uint64_t limit_ns, const char *to,
-                              uint64_t ask_limit_ns, struct tenure_error *error)
+static int calls_await_change(struct calls_change *change, const char *election, uint64_t end_ns, const char *to,
+                              struct tenure_error *error)
 {
 	struct tenure *t = change->t;
 	struct tenure_observer *observer;
@@ -345,10 +351,10 @@ static int calls_await_change(struct calls_change *change, const char *election,
 
 	if (code != 0)
 		return code;
-	code = calls_post_ask(t, election, to, ask_limit_ns, error);
+	code = calls_post_ask(t, election, to, calls_left_ns(end_ns), error);
 	if (code == 0) {
 		session_lock(t);
-		changed = session_wait(t, calls_has_changed, change, limit_ns);
+		changed = session_wait(t, calls_has_changed, change, calls_left_ns(end_ns));
 		session_unlock(t);
 		if (!changed)
 			code = error_set(error, TENURE_TIMEOUT, 0,
@@ -362,6 +368,7 @@ static int calls_await_change(struct calls_change *change, const char *election,
 int tenure_ask_resign(struct tenure *t, const char *election, const char *to_id, uint64_t limit_ns,
                       struct tenure_error *error)
 {
+	uint64_t end_ns = clock_add_ns(clock_now_or_zero_ns(), limit_ns); /* one limit for all three steps */
 	struct calls_change change = { .t = t };
 	struct tenure_status *status;
 	int code;
@@ -381,5 +388,5 @@ int tenure_ask_resign(struct tenure *t, const char *election, const char *to_id,
 	tenure_status_free(status);
 	if (change.token == 0)
 		return error_set(error, TENURE_NOT_LEADING, 0, "nobody leads election %.80s", election);
-	return calls_await_change(&change, election, limit_ns, to_id ? to_id : "", limit_ns, error);
+	return calls_await_change(&change, election, end_ns, to_id ? to_id : "", error);
 }

@@ -88,6 +88,20 @@ static void candidacy_tell(struct tenure_candidacy *c, const struct elector_noti
 		events_error(e, &c->why);
 }
 
+/* The reason that goes with the end: none where it was wished for, and never that of a trouble that has passed. */
+static void candidacy_explain(struct tenure_candidacy *c)
+{
+	int code = c->elector.end_code;
+
+	if (code != 0 && c->why.code != code)
+		(void)error_set(&c->why, code, 0, "election %.100s: %s", c->election,
+		                code == TENURE_EPROTO ? "the store granted a token that does not rise; do not use it "
+		                                        "until that is understood"
+		                                      : tenure_strerror(code));
+	else if (code == 0 && c->elector.state == TENURE_ENDED)
+		error_clear(&c->why);
+}
+
 void candidacy_input(struct tenure_candidacy *c, const struct elector_input *in, const struct tenure_error *error)
 {
 	struct elector_output out;
@@ -99,6 +113,7 @@ void candidacy_input(struct tenure_candidacy *c, const struct elector_input *in,
 			error_copy(&c->why, error);
 	}
 	elector_step(&c->elector, in, &out);
+	candidacy_explain(c);
 	if (out.actions & ELECTOR_DO_END_PAGE)
 		candidacy_end_page(c);
 	if (out.actions & ELECTOR_DO_OPEN_PAGE)
@@ -152,6 +167,8 @@ void candidacy_asked(void *seat, const char *to_identity)
 	struct tenure_candidacy *c = seat;
 	struct session_event *e;
 
+	if (!state_believes(c->elector.state))
+		return; /* it is being given up already, perhaps to somebody else */
 	if (!c->ask_first) {
 		candidacy_give_up(c, to_identity, to_identity[0] ? TENURE_BY_TRANSFER : TENURE_BY_RESIGN);
 		return;
@@ -382,7 +399,8 @@ int tenure_set_eligible(struct tenure_candidacy *c, bool eligible)
 	if (*c->alive != 1)
 		return TENURE_EFORKED;
 	session_lock(t);
-	if (!eligible)
+	/* Only for a tenure that this ends: a later one ends for reasons of its own. */
+	if (!eligible && state_believes(c->elector.state))
 		c->release_cause = TENURE_BY_HEALTH;
 	candidacy_simple_input(c, eligible ? ELECTOR_ELIGIBLE : ELECTOR_INELIGIBLE, (enum tenure_cause)0);
 	session_wake(t);

@@ -366,6 +366,14 @@ static void session_free_handles(struct tenure *t)
 			candidacy_destroy(LIST_OF(lists[i]->next, struct tenure_candidacy, node));
 	while (!list_empty(&t->observers))
 		observer_destroy(LIST_OF(t->observers.next, struct tenure_observer, node));
+	/* Calls whose limit passed before the loop came to them: nobody waits for those. */
+	while (!list_empty(&t->calls)) {
+		struct session_call *call = LIST_OF(t->calls.next, struct session_call, node);
+
+		list_remove(&call->node);
+		CHECK(call->abandoned);
+		calls_run(call);
+	}
 }
 
 int tenure_close(struct tenure *t, uint64_t limit_ns)
