@@ -46,7 +46,7 @@ static pid_t containment_fork_namespaces(struct tenure_error *error)
 
 static pid_t containment_fork_plain(struct tenure_error *error)
 {
-	pid_t pid = fork();
+	pid_t pid = _Fork(); /* as in tree.c */
 	return pid >= 0 ? pid : error_set(error, TENURE_ELIMIT, errno, "no process can be made");
 }
 

@@ -47,7 +47,7 @@ static void init_start(struct init *i)
 		init_tell(i, CHANNEL_NOT_STARTED, 0, errno, "no pipe can be made");
 		init_leave(i, false);
 	}
-	pid_t pid = fork();
+	pid_t pid = _Fork(); /* as in tree.c */
 	if (pid == 0) {
 		close(failure[0]);
 		program_exec(i->settings->program, failure[1]);

@@ -106,7 +106,11 @@ static int tree_fork(struct tree *t, const struct tree_settings *s, struct tenur
 	if (channel_pair(ends) != 0)
 		return error_set(error, TENURE_ELIMIT, errno, "no channel to the warden can be made");
 	t->own_children = tree_has_children();
-	pid_t pid = fork();
+	/*
+	 * Without the handlers of pthread_atfork(): libuv's makes a pipe, and aborts where there are no descriptors. What
+	 * the library's own would close, the warden closes.
+	 */
+	pid_t pid = _Fork();
 	if (pid == 0)
 		tree_become_warden(t, s, ends[1]);
 	int saved = errno;
