@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tenure demo: what it shows, what its sabotage leads to, and that nothing is left behind. And its judge as a command."""
+"""tenure demo: what it shows, what its sabotage leads to, and that nothing is left behind. And its judge."""
 import json
 import os
 import pty
@@ -116,8 +116,8 @@ def test_it_is_plain_in_a_pipe_and_emphasized_on_a_terminal(place):
 def test_without_the_guard_a_stale_write_lands_and_is_named(place):
     done = demo(place, "--break=fencing")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(r"violation: stale write admitted: account took a write with token 1 \(of a, ledger:\d+\) after one "
-                     r"with token 2", done.stdout)
+    assert re.search(r"violation: stale write admitted: account took a write with token 1 \(of a, ledger:\d+\) "
+                     r"after one with token 2", done.stdout)
     assert "1 x stale write admitted" in done.stdout
     assert "two programs at once" not in done.stdout
     assert "no violation" not in done.stdout

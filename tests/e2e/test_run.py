@@ -223,7 +223,8 @@ def test_a_memory_file_system_is_refused(kit):
 
 
 def test_a_leader_that_is_asked_to_resign_ends_its_program_and_exits_with_75(kit):
-    run = holder(kit, script="trap 'echo asked >> ledger; exit 0' TERM; echo started >> ledger; while :; do sleep 0.01; done")
+    run = holder(kit, script="trap 'echo asked >> ledger; exit 0' TERM; echo started >> ledger; "
+                             "while :; do sleep 0.01; done")
     assert kit.verb("resign", "job").returncode == 0
     assert run.wait()[0] == 75
     assert kit.ledger() == ["started", "asked"]
@@ -332,7 +333,8 @@ def test_without_privileges_the_level_is_weak_and_says_why(kit):
 
 
 def test_weak_containment_ends_descendants_that_left_their_session(kit):
-    script = "setsid sh -c 'trap \"\" TERM HUP; echo $$ >> ledger; while :; do sleep 1; done' & setsid -f sleep 999; sleep 0.2"
+    script = ("setsid sh -c 'trap \"\" TERM HUP; echo $$ >> ledger; while :; do sleep 1; done' & "
+              "setsid -f sleep 999; sleep 0.2")
     p = as_nobody(kit, command=["sh", "-c", script])
     assert p.wait(timeout=LIMIT_S) == 0
     p.stdout.close()

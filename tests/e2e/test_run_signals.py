@@ -107,7 +107,8 @@ def test_leadership_goes_on_while_the_program_finishes(kit):
 
 def next_leads(kit):
     """Somebody else comes to lead; returns the ledger's last line."""
-    assert kit.code("--wait", "20s", command=["sh", "-c", "echo next $TENURE_TOKEN >> ledger"], cwd=kit.directory)[0] == 0
+    command = ["sh", "-c", "echo next $TENURE_TOKEN >> ledger"]
+    assert kit.code("--wait", "20s", command=command, cwd=kit.directory)[0] == 0
     return kit.ledger()[-1]
 
 
@@ -391,7 +392,8 @@ def test_ctrl_z_gives_the_prompt_back_and_fg_goes_on(kit, terminal):
 
 
 def test_the_program_reads_from_the_terminal(kit, terminal):
-    terminal.type("$T run job --store $U -- sh -c 'read line; echo \"got <$line>\"; test -t 0 && exit 6'; echo code=$?\n")
+    terminal.type("$T run job --store $U -- sh -c 'read line; echo \"got <$line>\"; test -t 0 && exit 6'; "
+                  "echo code=$?\n")
     terminal.expect("containment=")
     terminal.type("hello\n")
     terminal.expect("got <hello>")

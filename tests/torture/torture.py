@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Supervised candidates of one election are killed, stopped, continued and asked to hand over at random, and a separate
-checker judges the ledger that their programs have written: no two programs at once, tokens rise, no stale write admitted.
+checker judges the ledger that their programs have written: no two programs at once, tokens rise, no stale write is
+admitted.
 
 In containment `weak` programs may overlap by design; there the guard's refusals are judged.
 
@@ -25,6 +26,8 @@ LIMIT_S = 30
 BACKOFF_S = 1.5
 GRACE = "60ms"
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+MS_REC_PRIVATE = 0x4000 | 0x40000
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 ROLES = ("supervisor", "warden", "init", "program")
 
@@ -40,6 +43,14 @@ def on_disk():
             if kind.stdout.strip() not in MEMORY_FILE_SYSTEMS:
                 return base
     raise Broken("no directory on a disk: set TENURE_TEST_DIR")
+
+
+def hide_cgroups():
+    """For `weak`: a host on which no cgroup can be made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC_PRIVATE, None)
+            or libc.mount(b"none", b"/sys/fs/cgroup", b"tmpfs", 0, None)):
+        raise Broken("cannot hide cgroups: " + os.strerror(ctypes.get_errno()))
 
 
 def children(pid):
@@ -70,6 +81,7 @@ class Torture:
         self.n_started = 0
         self.done = {}
         self.replaced = 0
+        self.slow = []
 
     # ---- candidates ----
 
@@ -91,7 +103,7 @@ class Torture:
             code = process.poll()
             if code is None:
                 continue
-            if code not in (-signal.SIGKILL, 0, 3, 75, 143, 137):
+            if code not in (-signal.SIGKILL, -signal.SIGTERM, 0, 3, 75, 143, 137):
                 raise Broken(f"{name} ended with exit code {code}:\n{self.tail('log-' + name)}")
             self.start(name)
         self.reap()
@@ -140,7 +152,7 @@ class Torture:
                 logs = "".join(f"--- {name}\n{self.tail('log-' + name)}" for name in self.candidates)
                 raise Broken(f"nobody leads after token {token} for {LIMIT_S} s\n{logs}")
             if now - replaced > BACKOFF_S:
-                # Candidates whose program was killed pause before they try again: all of them may.
+                # Candidates whose program was killed pause before they campaign again: all of them may.
                 name = self.random.choice(list(self.candidates))
                 self.candidates[name].kill()
                 self.replaced += 1
@@ -167,12 +179,12 @@ class Torture:
         tree = self.tree(name)
         roles = self.random.sample(sorted(tree), self.random.choice((1, 1, 1, 2, 2, 3, len(tree)))
                                    if len(tree) > 3 else 1)
+        self.what = "of " + ", ".join(roles)
         for role in roles:
             send(tree[role], signal.SIGKILL)
             if self.random.random() < 0.3:
                 self.pause(0.002)
-        if roles == ["program"]:
-            self.backing_off = name
+        self.backing_off = name
         return True
 
     def stop_one(self, name):
@@ -185,8 +197,10 @@ class Torture:
         if killed:
             other = self.random.choice([other for other in sorted(tree) if other != role] or [role])
             send(tree[other], signal.SIGKILL)
+            self.backing_off = name
             self.pause(self.random.choice((0.005, 0.05)))
         send(tree[role], signal.SIGCONT)
+        self.what = f"{role}" + (f", {other} killed" if killed else "")
         return killed
 
     def terminate(self, name):
@@ -230,9 +244,13 @@ class Torture:
         action = self.random.choices([a for a, _ in self.ACTIONS], [w for _, w in self.ACTIONS])[0]
         self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
         self.backing_off = None
+        self.what = ""
+        began = time.monotonic()
         if action(self, name):
             token, name = self.wait_next(token)
+            self.slow.append((time.monotonic() - began, f"{action.__name__} {self.what}, before token {token}"))
         if self.backing_off and self.backing_off != name:
+            # Whose program fails at once pauses, longer each time. It is replaced: somebody shall be in the queue.
             send(self.candidates[self.backing_off].pid, signal.SIGTERM)
         self.restart_dead()
         found = self.latest()
@@ -285,26 +303,32 @@ class Torture:
         if not self.args.keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def check(self, *inputs):
+    def check(self, bad, *inputs):
+        """The checker's figures; violations of kinds that count are printed."""
         done = subprocess.run([os.environ["TENURE_CHECKER"], "--json", *inputs], capture_output=True, text=True,
                               check=False)
-        print(done.stderr, end="")
+        for line in done.stderr.splitlines():
+            if not line.startswith("violation: ") or any(line.startswith("violation: " + kind) for kind in bad):
+                print(line)
         if done.returncode not in (0, 1):
             raise Broken(f"no verdict: exit code {done.returncode}")
         return json.loads(done.stdout)
 
     def judge(self):
         """Names of the violations that count in this containment."""
-        ledger = self.check("--ledger", self.ledger)
-        traces = self.check(*(word for trace in self.traces if os.path.exists(trace) for word in ("--trace", trace)))
         bad = ["token not rising", "one token used by two holders", "stale write admitted"]
         if self.args.containment != "weak":
             bad.append("two programs at once")
+        ledger = self.check(bad, "--ledger", self.ledger)
+        traces = [word for trace in self.traces if os.path.exists(trace) for word in ("--trace", trace)]
+        traces = self.check(bad, *traces)
         found = [f"{ledger['violations'][name]} x {name} (ledger)" for name in bad if ledger["violations"][name]]
         found += [f"{traces['violations'][name]} x {name} (traces)" for name in bad if traces["violations"][name]]
         gaps = ledger["gaps"]
         print(f"actions: {', '.join(f'{name} {n}' for name, n in sorted(self.done.items()))}; "
               f"{self.replaced} candidates replaced to cut a pause short")
+        for took, what in sorted(self.slow)[-self.args.slowest:]:
+            print(f"slow: {took * 1000:.0f} ms from {what}")
         print(f"ledger: {ledger['lines']} lines under {ledger['tokens']} tokens, {ledger['admitted']} writes admitted, "
               f"{ledger['refused']} refused; traces: {traces['tenures']} tenures, "
               f"{traces['violations']['two leaders at once']} beliefs of a stopped or dying supervisor overlapped")
@@ -318,10 +342,23 @@ class Torture:
             found.append(f"only {ledger['tokens']} tenures in {self.args.rounds} rounds: this proves little")
         return found
 
+    def check_containment(self, name):
+        """What is judged is the containment that was asked for, and no better one."""
+        end = time.monotonic() + LIMIT_S
+        while "containment=" not in self.tail("log-" + name):
+            if time.monotonic() > end:
+                raise Broken(f"{name} does not say what containment it has")
+            time.sleep(0.01)
+        if f"containment={self.args.containment}" not in self.tail("log-" + name):
+            raise Broken(f"the containment is not {self.args.containment}:\n{self.tail('log-' + name)}")
+
     def run(self):
+        if self.args.containment == "weak":
+            hide_cgroups()
         for i in range(CANDIDATES):
             self.start(f"c{i}")
         token, name = self.wait_next(0)
+        self.check_containment(name)
         for number in range(self.args.rounds):
             token, name = self.round(token, name)
             if self.args.progress and number % 50 == 49:
@@ -335,6 +372,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--containment", choices=("kernel", "cgroup", "weak"), default="kernel")
+    parser.add_argument("--slowest", type=int, default=3, help="how many of the slowest hand-overs to explain")
     parser.add_argument("--progress", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the directory with ledger, traces and logs")
     args = parser.parse_args()
