@@ -54,7 +54,7 @@ class Stage:
 
 
 # The suites that must run, and run whole, where a stage says so.
-ALL_SUITES = ("checks", "unit", "stores", "examples", "e2e")
+ALL_SUITES = ("checks", "unit", "stores", "examples", "e2e", "torture")
 STAGES = {
     stage.name: stage
     for stage in (
@@ -62,7 +62,7 @@ STAGES = {
         # The fuzzers are built here too, so that clang-tidy knows how they are compiled.
         Stage("clang", "clang", ["--buildtype=debugoptimized", "-Dfuzzers=true"]),
         Stage("asan", "gcc", ["-Ddebug=true", "-Db_sanitize=address,undefined", "-Doptimization=1"],
-              ("unit", "stores", "examples", "e2e"), 4),
+              ("unit", "stores", "examples", "e2e", "torture"), 4),
         # Threads are the library's own (one a session): what drives it in that mode is run again.
         Stage("tsan", "gcc", ["-Ddebug=true", "-Db_sanitize=thread", "-Doptimization=1"],
               ("unit", "stores", "examples"), 4),
