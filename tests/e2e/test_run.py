@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from run_kit import LIMIT_S, alive, environment, until
+from run_kit import LIMIT_S, alive, descendants, environment, until
 
 PYTHON = sys.executable
 
@@ -219,6 +220,15 @@ def test_a_memory_file_system_is_refused(kit):
         os.rmdir("/dev/shm/tenure-test-refused")
 
 
+def test_value_and_priority_are_those_that_status_shows(kit):
+    holder(kit, "--value", "10.0.0.7:8080", "--id", "a")
+    kit.run("--priority", "5", "--id", "b", command=["true"])
+    until(lambda: list((kit.store / "job" / "waiting").glob("*")), "a place in the queue")
+    status = json.loads(kit.verb("status", "job", "-o", "json").stdout)
+    assert status["leader"]["id"] == "a" and status["leader"]["value"] == "10.0.0.7:8080"
+    assert [(w["id"], w["priority"]) for w in status["waiting"]] == [("b", 5)]
+
+
 # --- handing over ---
 
 
@@ -228,6 +238,16 @@ def test_a_leader_that_is_asked_to_resign_ends_its_program_and_exits_with_75(kit
     assert kit.verb("resign", "job").returncode == 0
     assert run.wait()[0] == 75
     assert kit.ledger() == ["started", "asked"]
+
+
+def test_leadership_that_is_lost_ends_the_program_at_once(kit):
+    run = holder(kit, "--grace", "1h", script="trap '' TERM; echo started >> ledger; while :; do sleep 0.01; done")
+    tree = descendants(run.pid)
+    shutil.rmtree(kit.store)
+    code, _, err = run.wait()
+    assert code == 75, err
+    assert not [pid for pid in tree if alive(pid)]
+    assert kit.code("--wait", "5s", command=["true"])[0] == 0
 
 
 def test_a_transfer_goes_to_the_one_that_was_named(kit):
@@ -303,11 +323,15 @@ def test_mounts_of_the_host_come_in_and_those_of_the_program_stay_in(kit):
     point = kit.directory / "point"
     point.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "none", str(point)], check=True)
+    subprocess.run(["mount", "--make-shared", str(point)], check=True)
     try:
         script = (f"mkdir {point}/inside && mount -t tmpfs none {point}/inside && touch {point}/inside/hidden "
-                  f"&& echo ready >> ledger && while [ ! -e go ]; do sleep 0.01; done")
+                  f"&& echo ready >> ledger && while [ ! -e go ]; do sleep 0.01; done; test -e {point}/late/seen")
         run = holder(kit, script=script)
         assert not (point / "inside" / "hidden").exists()
+        (point / "late").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(point / "late")], check=True)
+        (point / "late" / "seen").touch()
         (kit.directory / "go").touch()
         assert run.wait()[0] == 0
     finally:

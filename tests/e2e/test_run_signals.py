@@ -184,17 +184,18 @@ def test_whichever_are_killed_together_the_tree_dies_before_the_next_one_leads(k
     assert not [pid for pid in tree if alive(pid)]
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
-def test_without_privileges_a_single_death_still_ends_the_tree_first(kit, victim):
+@pytest.mark.parametrize("victim", VICTIMS + ["pid+warden"])
+def test_without_privileges_such_a_death_still_ends_the_tree_first(kit, victim):
     kit.open_to_all()
     run = kit.run("--grace", "300ms", command=[PYTHON, "-c", FAMILY], cwd=kit.directory, **NOBODY)
     kit.wait_ledger(3)
     tree = descendants(run.pid)
-    killed = run.pid if victim == "pid" else getattr(run, victim)()
-    os.kill(killed, signal.SIGKILL)
+    killed = [run.pid if one == "pid" else getattr(run, one)() for one in victim.split("+")]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
     assert kit.code("--wait", "20s", command=[PYTHON, "-c", LATER], cwd=kit.directory, **NOBODY)[0] == 0
     code, _, err = run.wait()
-    assert code == {"pid": 1009, "warden": 75, "init": 137, "program": 137}[victim]
+    assert code == {"pid": 1009, "pid+warden": 1009, "warden": 75, "init": 137, "program": 137}[victim]
     assert "containment=weak" in err
     no_overlap(kit)
     assert not [pid for pid in tree if alive(pid)]
