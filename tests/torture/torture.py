@@ -316,14 +316,16 @@ class Torture:
 
     def judge(self):
         """Names of the violations that count in this containment."""
-        bad = ["token not rising", "one token used by two holders", "stale write admitted"]
-        if self.args.containment != "weak":
-            bad.append("two programs at once")
-        ledger = self.check(bad, "--ledger", self.ledger)
+        always = ["one token used by two holders", "stale write admitted"]
+        kinds = {"traces": always + ["token not rising"],
+                 "ledger": always + ([] if self.args.containment == "weak" else ["token not rising",
+                                                                                 "two programs at once"])}
+        ledger = self.check(kinds["ledger"], "--ledger", self.ledger)
         traces = [word for trace in self.traces if os.path.exists(trace) for word in ("--trace", trace)]
-        traces = self.check(bad, *traces)
-        found = [f"{ledger['violations'][name]} x {name} (ledger)" for name in bad if ledger["violations"][name]]
-        found += [f"{traces['violations'][name]} x {name} (traces)" for name in bad if traces["violations"][name]]
+        traces = self.check(kinds["traces"], *traces)
+        found = [f"{figures['violations'][kind]} x {kind} ({name})"
+                 for name, figures in (("ledger", ledger), ("traces", traces))
+                 for kind in kinds[name] if figures["violations"][kind]]
         gaps = ledger["gaps"]
         print(f"actions: {', '.join(f'{name} {n}' for name, n in sorted(self.done.items()))}; "
               f"{self.replaced} candidates replaced to cut a pause short")
