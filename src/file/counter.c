@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -16,12 +17,29 @@
 static int counter_make(const char *directory, unsigned mode, const char *path, struct slots *s,
                         struct tenure_error *error)
 {
-	int fd, dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd, parent, dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dirfd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot open %s", directory);
+	/*
+	 * First the directory's own name: once a counter is there, nobody looks again whether the way to it would be
+	 * found after a loss of power.
+	 */
+	parent = openat(dirfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0 || fsync(parent) != 0) {
+		fd = error_set(error, parent < 0 ? lock_errno_code(errno) : TENURE_EIO, errno, "cannot make %s durable",
+		               directory);
+		(void)close(dirfd);
+		if (parent >= 0)
+			(void)close(parent);
+		return fd;
+	}
+	(void)close(parent);
 	fd = slots_create(dirfd, COUNTER_NAME, mode, SLOTS_MAGIC_COUNTER, 0, s, path, error);
 	(void)close(dirfd);
+	/* Whatever the umask: those who may write in the directory may take part. */
+	if (fd >= 0)
+		(void)fchmod(fd, (mode_t)mode);
 	return fd;
 }
 
@@ -47,16 +65,14 @@ static int counter_raise(int fd, struct slots *s, uint64_t *token, const char *p
 	return code;
 }
 
-int counter_next(const char *directory, unsigned mode, bool exists_already, uint64_t *token, bool *made,
-                 struct tenure_error *error)
+int counter_next(const char *directory, unsigned mode, bool exists_already, uint64_t *token, struct tenure_error *error)
 {
 	char path[COUNTER_PATH_ROOM];
 	struct slots s;
 	int fd, code;
 
 	(void)snprintf(path, sizeof path, "%s/" COUNTER_NAME, directory);
-	*made = false;
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT) {
 		if (exists_already)
 			return error_set(error, TENURE_EIO, 0,
@@ -65,7 +81,6 @@ int counter_next(const char *directory, unsigned mode, bool exists_already, uint
 			                 "or remove %s wholly to begin anew",
 			                 path, directory);
 		fd = counter_make(directory, mode, path, &s, error);
-		*made = fd >= 0;
 		if (fd < 0)
 			return fd;
 	} else if (fd < 0) {
@@ -86,7 +101,7 @@ int counter_read(const char *directory, uint64_t *token, struct tenure_error *er
 
 	(void)snprintf(path, sizeof path, "%s/" COUNTER_NAME, directory);
 	*token = 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_set(error, lock_errno_code(errno), errno, "cannot open %s", path);
 	code = slots_read(fd, &s, SLOTS_MAGIC_COUNTER, path, error);

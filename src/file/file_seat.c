@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,9 +87,10 @@ static void file_seat_drop_queue(struct file_seat *seat)
 static void file_seat_idle(struct file_seat *seat)
 {
 	loop_timer_disarm(&seat->timer);
+	loop_timer_disarm(&seat->again);
 	notify_unsubscribe(&seat->ahead);
 	notify_unsubscribe(&seat->lock);
-	seat->behind = false;
+	seat->behind = seat->unreached = seat->troubled = seat->unwritten = false;
 	file_seat_drop_pid(seat);
 	file_seat_drop_queue(seat);
 	file_seat_drop_lock(seat);
@@ -123,8 +125,8 @@ static void file_seat_retry(struct file_seat *seat, const struct tenure_error *e
 	file_seat_drop_pid(seat);
 	file_seat_drop_lock(seat);
 	seat->phase = FILE_SEAT_QUEUED;
+	loop_timer_disarm(&seat->again);
 	loop_timer_arm(&seat->timer, clock_add_ns(clock_now_or_zero_ns(), FILE_RETRY_NS));
-	file_store_health(seat->store, error);
 	if (seat->unreached)
 		return;
 	seat->unreached = true;
@@ -136,11 +138,23 @@ static void file_seat_retry(struct file_seat *seat, const struct tenure_error *e
 static void file_seat_fail(struct file_seat *seat, const struct tenure_error *error)
 {
 	if (file_seat_passes(error)) {
+		seat->troubled = true;
+		file_store_health(seat->store, error);
 		file_seat_retry(seat, error);
 		return;
 	}
 	file_seat_idle(seat);
 	file_seat_tell(seat, ELECTOR_FAILED, error->code, error);
+}
+
+/* What failed works again: told only when it is seen, or states would go to and fro with each try. */
+static void file_seat_reached(struct file_seat *seat)
+{
+	seat->troubled = false;
+	if (!seat->unreached)
+		return;
+	seat->unreached = false;
+	file_seat_tell(seat, ELECTOR_REACHED, 0, NULL);
 }
 
 /* ---- the queue ---- */
@@ -161,7 +175,7 @@ static int file_seat_make_directories(struct file_seat *seat, struct tenure_erro
 
 static int file_seat_enter(struct file_seat *seat, struct tenure_error *error)
 {
-	char waiting[FILE_PATH_ROOM], name[QUEUE_NAME_ROOM];
+	char waiting[FILE_PATH_ROOM], directory[FILE_PATH_ROOM], name[QUEUE_NAME_ROOM];
 	uint64_t ticket;
 	int code = file_seat_make_directories(seat, error);
 
@@ -173,7 +187,8 @@ static int file_seat_enter(struct file_seat *seat, struct tenure_error *error)
 		return code;
 	queue_name(name, seat->priority, ticket, seat->store->nonce, seat->store->id);
 	file_seat_path(seat, "waiting", waiting);
-	queue_sweep(waiting);
+	queue_sweep(waiting, QUEUE_NEW);
+	queue_sweep(file_seat_path(seat, NULL, directory), FILE_ASK_NEW);
 	seat->queue_fd = queue_enter(waiting, name, seat->store->mode_locks, seat->store->nonce, error);
 	return seat->queue_fd < 0 ? seat->queue_fd : 0;
 }
@@ -183,6 +198,33 @@ static void file_seat_on_change(void *arg, uint32_t mask, const char *name)
 	(void)mask;
 	(void)name;
 	file_seat_look(arg);
+}
+
+static void file_seat_on_again(void *arg)
+{
+	struct file_seat *seat = arg;
+
+	if (seat->phase != FILE_SEAT_QUEUED || !seat->behind)
+		return;
+	if (++seat->again_burst < FILE_BURST)
+		loop_timer_arm(&seat->again,
+		               clock_add_ns(clock_now_or_zero_ns(), CLOCK_NS_PER_MS << seat->again_burst));
+	file_seat_look(seat);
+}
+
+/*
+ * The one before us: it moved, it left, or its file was closed. As with the lock, the kernel tells of the closing a
+ * moment before the file's lock is gone, so a look right now may still find it alive.
+ */
+static void file_seat_on_ahead(void *arg, uint32_t mask, const char *name)
+{
+	struct file_seat *seat = arg;
+
+	file_seat_on_change(arg, mask, name);
+	if (!(mask & IN_CLOSE_WRITE) || seat->phase != FILE_SEAT_QUEUED || !seat->behind)
+		return;
+	seat->again_burst = 0;
+	loop_timer_arm(&seat->again, clock_add_ns(clock_now_or_zero_ns(), CLOCK_NS_PER_MS));
 }
 
 /*
@@ -208,7 +250,7 @@ static bool file_seat_wait_behind(struct file_seat *seat, const char *waiting, c
 	char file[FILE_PATH_ROOM + QUEUE_NAME_ROOM];
 
 	(void)snprintf(file, sizeof file, "%s/%s", waiting, name);
-	if (notify_subscribe(seat->store->notify, &seat->ahead, file, NOTIFY_FILE, file_seat_on_change, seat) != 0)
+	if (notify_subscribe(seat->store->notify, &seat->ahead, file, NOTIFY_FILE, file_seat_on_ahead, seat) != 0)
 		return false;
 	return queue_alive(waiting, name) != 0;
 }
@@ -285,9 +327,13 @@ static void file_seat_on_directory(void *arg, uint32_t mask, const char *name);
 
 static void file_seat_behind(struct file_seat *seat)
 {
+	if (!seat->behind || seat->unreached) {
+		loop_timer_disarm(&seat->timer);
+		seat->free_ticks = 0;
+	}
 	seat->behind = true;
-	seat->free_ticks = 0;
 	file_seat_drop_lock(seat);
+	file_seat_reached(seat);
 	file_seat_tell(seat, ELECTOR_QUEUED, 0, NULL);
 }
 
@@ -304,15 +350,12 @@ void file_seat_look(struct file_seat *seat)
 		file_seat_fail(seat, &error);
 		return;
 	}
-	loop_timer_disarm(&seat->timer);
-	if (seat->unreached) {
-		seat->unreached = false;
-		file_seat_tell(seat, ELECTOR_REACHED, 0, NULL);
-	}
 	if (place == FILE_PLACE_BEHIND) {
 		file_seat_behind(seat);
 		return;
 	}
+	loop_timer_disarm(&seat->timer);
+	loop_timer_disarm(&seat->again);
 	seat->behind = false;
 	file_seat_path(seat, NULL, directory);
 	(void)notify_subscribe(seat->store->notify, &seat->ahead, directory, NOTIFY_DIRECTORY, file_seat_on_directory,
@@ -331,7 +374,7 @@ static int file_seat_open_lock(struct file_seat *seat, struct tenure_error *erro
 	int fd;
 
 	file_seat_path(seat, "lock", path);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, seat->store->mode_locks);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, seat->store->mode_locks);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot open the lock %.200s", path);
 	(void)fchmod(fd, seat->store->mode_locks);
@@ -368,6 +411,7 @@ static void file_seat_locked(struct file_seat *seat)
 {
 	seat->phase = FILE_SEAT_ENDING;
 	seat->behind = false;
+	loop_timer_disarm(&seat->again);
 	notify_unsubscribe(&seat->lock);
 	seat->pending_since_ns = clock_now_or_zero_ns();
 	file_seat_end_last(seat);
@@ -376,7 +420,7 @@ static void file_seat_locked(struct file_seat *seat)
 static bool file_seat_lock_is_free(const struct file_seat *seat)
 {
 	char path[FILE_PATH_ROOM];
-	int held = 1, fd = open(file_seat_path(seat, "lock", path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int held = 1, fd = open(file_seat_path(seat, "lock", path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd >= 0) {
 		held = lock_is_held(fd);
@@ -403,19 +447,6 @@ static void file_seat_overtake(struct file_seat *seat)
 	file_seat_locked(seat);
 }
 
-void file_seat_tick(struct file_seat *seat)
-{
-	if (seat->phase != FILE_SEAT_QUEUED || seat->timer.at_ns != NS_NEVER)
-		return;
-	if (seat->behind) {
-		seat->free_ticks = file_seat_lock_is_free(seat) ? seat->free_ticks + 1 : 0;
-		if (seat->free_ticks >= 2)
-			file_seat_overtake(seat);
-	}
-	if (seat->phase == FILE_SEAT_QUEUED && seat->store->health_ticks % FILE_LOOK_EVERY == 0)
-		file_seat_look(seat);
-}
-
 /* As the head of the queue. */
 static void file_seat_try(struct file_seat *seat)
 {
@@ -435,6 +466,8 @@ static void file_seat_try(struct file_seat *seat)
 		return;
 	}
 	if (taken > 0) {
+		file_seat_reached(seat);
+		file_seat_tell(seat, ELECTOR_CONTEND, 0, NULL);
 		file_seat_try_again_soon(seat);
 		return;
 	}
@@ -515,7 +548,9 @@ static int file_seat_write_record(const struct file_seat *seat, bool leading, en
 	CHECK(used > 0);
 	file_seat_path(seat, ".holder.new", temporary);
 	file_seat_path(seat, "holder", final);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, seat->store->mode_files);
+	/* One that died left its own here, perhaps another user's: only whoever has the lock comes this way. */
+	(void)unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, seat->store->mode_files);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot write %.200s", temporary);
 	errno = 0;
@@ -526,36 +561,20 @@ static int file_seat_write_record(const struct file_seat *seat, bool leading, en
 	return code;
 }
 
-static int file_seat_sync_root(const struct file_seat *seat, struct tenure_error *error)
-{
-	int code = 0, fd = open(seat->store->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) != 0)
-		code = error_set(error, fd < 0 ? lock_errno_code(errno) : TENURE_EIO, errno,
-		                 "cannot make %.150s durable", seat->store->root);
-	if (fd >= 0)
-		(void)close(fd);
-	return code;
-}
-
 /* The token is durable before anybody hears of it; then the record; then the announcement. */
 static int file_seat_begin(struct file_seat *seat, bool led_before, bool promoted, struct tenure_error *error)
 {
 	char path[FILE_PATH_ROOM];
-	bool made;
 	int code = counter_next(file_seat_path(seat, NULL, path), seat->store->mode_files, led_before, &seat->token,
-	                        &made, error);
+	                        error);
 
-	if (code == 0 && made)
-		code = file_seat_sync_root(seat, error);
 	if (code != 0)
 		return code;
+	/* A wish that stands was meant for somebody else. One for us can only come once our record is there. */
+	(void)unlink(file_seat_path(seat, "ask", path));
 	seat->since_unix_ns = clock_unix_ns();
 	seat->cause = promoted ? TENURE_BY_TRANSFER : TENURE_BY_ELECTION;
-	code = file_seat_write_record(seat, true, seat->cause, error);
-	if (code == 0)
-		(void)unlink(file_seat_path(seat, "ask", path)); /* it was meant for somebody else */
-	return code;
+	return file_seat_write_record(seat, true, seat->cause, error);
 }
 
 static bool file_seat_promoted(const struct file_seat *seat)
@@ -582,6 +601,7 @@ static void file_seat_lead(struct file_seat *seat, bool led_before)
 		file_seat_fail(seat, &error);
 		return;
 	}
+	file_seat_reached(seat);
 	seat->phase = FILE_SEAT_HELD;
 	file_seat_drop_queue(seat);
 	file_seat_drop_pid(seat);
@@ -650,6 +670,18 @@ static void file_seat_end_last(struct file_seat *seat)
 
 /* ---- while it leads ---- */
 
+/* Writes the record of a tenure that goes on; where that fails, again with every look. */
+static int file_seat_show(struct file_seat *seat)
+{
+	struct tenure_error error = TENURE_ERROR_INIT;
+	int code = file_seat_write_record(seat, true, seat->cause, &error);
+
+	seat->unwritten = seat->troubled = code != 0;
+	if (code != 0)
+		file_store_health(seat->store, &error);
+	return code;
+}
+
 static void file_seat_check_lock(struct file_seat *seat)
 {
 	struct tenure_error error = TENURE_ERROR_INIT;
@@ -658,14 +690,18 @@ static void file_seat_check_lock(struct file_seat *seat)
 	struct stat st;
 
 	if (stat(file_seat_path(seat, "lock", path), &st) == 0 && st.st_dev == seat->lock_dev &&
-	    st.st_ino == seat->lock_inode)
+	    st.st_ino == seat->lock_inode) {
+		seat->troubled = seat->unwritten;
 		return;
+	}
 	(void)error_set(&error, TENURE_EIO, 0, "the lock file %.120s was removed or replaced while it is held", path);
-	log_write(&seat->store->log, 1, "file", "%s", error.message);
+	if (!seat->troubled)
+		log_write(&seat->store->log, 1, "file", "%s", error.message);
 	/* As long as our record stands, nobody else begins: it names us, and we live. Without it nothing protects us.
 	 */
 	if (file_store_record(seat->store, seat->election, &r, NULL) == 0 && r.leading && r.token == seat->token &&
 	    strcmp(r.identity, seat->store->identity) == 0) {
+		seat->troubled = true;
 		file_store_health(seat->store, &error);
 		return;
 	}
@@ -694,8 +730,30 @@ static void file_seat_on_directory(void *arg, uint32_t mask, const char *name)
 		return;
 	if ((!name || strcmp(name, "ask") == 0) && file_view_take_ask(seat->store, seat->election, seat->token, to))
 		seat->store->sink->asked(seat->client_seat, to);
-	if (seat->phase == FILE_SEAT_HELD && (!name || strcmp(name, "lock") == 0))
+	if (seat->phase == FILE_SEAT_HELD && (!name || strcmp(name, "lock") == 0 || strcmp(name, "holder") == 0))
 		file_seat_check_lock(seat);
+}
+
+void file_seat_tick(struct file_seat *seat)
+{
+	bool all = seat->store->health_ticks % FILE_LOOK_EVERY == 0;
+
+	if (seat->phase == FILE_SEAT_HELD) {
+		if (seat->unwritten && seat->lock_fd >= 0)
+			(void)file_seat_show(seat);
+		if (all || seat->troubled)
+			file_seat_on_directory(seat, 0, NULL);
+		return;
+	}
+	if (seat->phase != FILE_SEAT_QUEUED || seat->timer.at_ns != NS_NEVER)
+		return;
+	if (seat->behind) {
+		seat->free_ticks = file_seat_lock_is_free(seat) ? seat->free_ticks + 1 : 0;
+		if (seat->free_ticks >= 2)
+			file_seat_overtake(seat);
+	}
+	if (seat->phase == FILE_SEAT_QUEUED && all)
+		file_seat_look(seat);
 }
 
 /* ---- what the client calls ---- */
@@ -719,6 +777,7 @@ int file_seat_take(struct store *store, const struct store_join *join, void *cli
 	seat->queue_fd = seat->lock_fd = seat->pidfd = -1;
 	memcpy(seat->election, join->election, strlen(join->election) + 1);
 	loop_timer_init(s->loop, &seat->timer, file_seat_on_timer, seat);
+	loop_timer_init(s->loop, &seat->again, file_seat_on_again, seat);
 	list_append(&s->seats, &seat->node);
 	code = file_seat_set_value((struct store_seat *)seat, join->value, join->value_bytes);
 	if (code != 0) {
@@ -749,9 +808,14 @@ void file_seat_join(struct store_seat *store_seat)
 void file_seat_leave(struct store_seat *store_seat)
 {
 	struct file_seat *seat = file_seat_of(store_seat);
+	bool unreached = seat->unreached;
 
-	if (seat->phase != FILE_SEAT_HELD)
-		file_seat_idle(seat);
+	if (seat->phase == FILE_SEAT_HELD)
+		return;
+	file_seat_idle(seat);
+	/* Nobody tries any more, so nobody would tell later: out of the queue there is nothing that can't be reached. */
+	if (unreached)
+		file_seat_tell(seat, ELECTOR_REACHED, 0, NULL);
 }
 
 static void file_seat_name_next(struct file_seat *seat, const char *to_identity)
@@ -793,8 +857,6 @@ int file_seat_set_value(struct store_seat *store_seat, const void *value, size_t
 	void *copy = NULL;
 
 	CHECK(value_bytes <= STORE_VALUE_MAX_BYTES);
-	if (seat->phase == FILE_SEAT_HELD && seat->lock_fd < 0)
-		return TENURE_ESTATE; /* the record is written under the lock only */
 	if (value_bytes > 0) {
 		copy = malloc(value_bytes);
 		if (!copy)
@@ -804,7 +866,11 @@ int file_seat_set_value(struct store_seat *store_seat, const void *value, size_t
 	free(seat->value);
 	seat->value = copy;
 	seat->value_bytes = value_bytes;
-	return seat->phase == FILE_SEAT_HELD ? file_seat_write_record(seat, true, seat->cause, NULL) : 0;
+	if (seat->phase != FILE_SEAT_HELD)
+		return 0;
+	if (seat->lock_fd < 0)
+		return TENURE_ESTATE; /* the record is written under the lock only: the next tenure shows it */
+	return file_seat_show(seat);
 }
 
 void file_seat_free(struct store_seat *store_seat)

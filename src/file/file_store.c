@@ -32,7 +32,8 @@ const char *file_store_path(const struct file_store *s, const char *election, co
  */
 static void file_store_modes(struct file_store *s, mode_t dir)
 {
-	s->mode_dirs = (unsigned)dir & 07777;
+	/* Not the sticky bit: what one candidate left behind, another one must be able to replace. */
+	s->mode_dirs = (unsigned)dir & 02777;
 	s->mode_files = ((unsigned)dir & 0666) | 0600;
 	s->mode_locks = s->mode_files;
 	if (!(dir & S_IWGRP))
@@ -75,7 +76,7 @@ int file_store_record(const struct file_store *s, const char *election, struct r
 {
 	char path[FILE_PATH_ROOM], text[RECORD_MAX_BYTES + 1];
 	ssize_t got = 0, used = 0;
-	int fd = open(file_store_path(s, election, "holder", path), O_RDONLY | O_CLOEXEC);
+	int fd = open(file_store_path(s, election, "holder", path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return TENURE_ENOENT;
@@ -113,6 +114,23 @@ void file_store_health(struct file_store *s, const struct tenure_error *error)
 	s->sink->health(s->client, health, error);
 }
 
+/*
+ * What a file system holds back it gives to some and not to others: where it is nearly full, only writing tells. The
+ * file has no name and is gone with its descriptor. `otherwise`: where such a file can't be made for other reasons.
+ */
+static bool file_store_writable(const struct file_store *s, bool otherwise)
+{
+	static const char block[4096];
+	int fd = open(s->root, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	bool written;
+
+	if (fd < 0)
+		return errno != ENOSPC && errno != EDQUOT && otherwise;
+	written = write(fd, block, sizeof block) == (ssize_t)sizeof block;
+	(void)close(fd);
+	return written;
+}
+
 static int file_store_examine(struct file_store *s, struct tenure_error *error)
 {
 	struct statvfs st;
@@ -124,7 +142,7 @@ static int file_store_examine(struct file_store *s, struct tenure_error *error)
 	}
 	if (st.f_flag & ST_RDONLY)
 		return error_set(error, TENURE_EIO, EROFS, "the store's directory %.150s cannot be written", s->root);
-	if (st.f_blocks > 0 && (geteuid() == 0 ? st.f_bfree : st.f_bavail) == 0)
+	if (st.f_blocks > 0 && st.f_bavail == 0 && !file_store_writable(s, geteuid() == 0 && st.f_bfree > 0))
 		return error_set(error, TENURE_EIO, ENOSPC, "the store's directory %.150s is full", s->root);
 	if (st.f_files > 0 && st.f_ffree == 0)
 		return error_set(error, TENURE_EIO, ENOSPC, "the store's directory %.150s has no room for more files",
@@ -137,11 +155,20 @@ static void file_store_on_health(void *arg)
 	struct file_store *s = arg;
 	struct tenure_error error = TENURE_ERROR_INIT;
 	int code = file_store_examine(s, &error);
+	bool troubled = false;
 
-	file_store_health(s, code == 0 ? NULL : &error);
 	s->health_ticks++;
-	LIST_EACH_SAFE (node, after, &s->seats)
-		file_seat_tick(LIST_OF(node, struct file_seat, node));
+	LIST_EACH_SAFE (node, after, &s->seats) {
+		struct file_seat *seat = LIST_OF(node, struct file_seat, node);
+
+		file_seat_tick(seat);
+		troubled = troubled || seat->troubled;
+	}
+	/* A seat that met an error of the disk says itself when it is over: until then nothing is healthy. */
+	if (code != 0)
+		file_store_health(s, &error);
+	else if (!troubled)
+		file_store_health(s, NULL);
 	if (s->health_ticks % FILE_LOOK_EVERY == 0)
 		LIST_EACH_SAFE (node, after, &s->watches)
 			file_view_look(LIST_OF(node, struct file_watch, node));

@@ -26,6 +26,7 @@
 #include "file/record.h"
 #include "loop/loop.h"
 
+#define FILE_ASK_NEW   ".ask-"
 #define FILE_ROOT_ROOM 3072
 #define FILE_PATH_ROOM (FILE_ROOT_ROOM + 1 + NAMES_ELECTION_MAX_BYTES + 1 + 64)
 /* After an error that may pass. */
@@ -80,6 +81,8 @@ struct file_seat {
 	size_t value_bytes;
 	int queue_fd, lock_fd;
 	bool unreached; /* the sink was told so: tell it otherwise before anything else */
+	bool troubled;  /* the disk failed us, and has not yet been seen to work again */
+	bool unwritten; /* HELD: the record does not show the present value yet */
 	bool yielded;   /* other processes hold the lock for us */
 	dev_t lock_dev;
 	ino_t lock_inode;
@@ -91,6 +94,8 @@ struct file_seat {
 	int pidfd;
 	struct loop_watch *pid_watch;
 	struct loop_timer timer;
+	struct loop_timer again; /* behind: looks after the one before us closed its file, as with a lock */
+	unsigned again_burst;
 	struct notify_subscription ahead; /* the one before us, or the election's directory */
 	struct notify_subscription
 	        lock; /* second in line only: the directory, for the lock that the head does not take */

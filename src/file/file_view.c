@@ -55,7 +55,7 @@ static bool file_view_led(const struct file_store *s, const char *election, cons
 
 	if (!r->leading)
 		return false;
-	fd = open(file_store_path(s, election, "lock", path), O_RDONLY | O_CLOEXEC);
+	fd = open(file_store_path(s, election, "lock", path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT)
 		return false;
 	if (fd >= 0) {
@@ -172,7 +172,7 @@ static int file_view_write_ask(const struct file_store *s, const char *election,
 	char text[256], temporary[FILE_PATH_ROOM], final[FILE_PATH_ROOM], name[64];
 	int fd, used, code = 0;
 
-	(void)snprintf(name, sizeof name, ".ask-%016llx", (unsigned long long)s->nonce);
+	(void)snprintf(name, sizeof name, FILE_ASK_NEW "%016llx", (unsigned long long)s->nonce);
 	file_store_path(s, election, name, temporary);
 	file_store_path(s, election, "ask", final);
 	used = snprintf(text, sizeof text, FILE_ASK_HEAD "token %llu\nto %s\n", (unsigned long long)token, to);

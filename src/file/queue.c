@@ -17,7 +17,6 @@
 #include "file/lock.h"
 
 #define QUEUE_PATH_ROOM 4600
-#define QUEUE_NEW       ".new-"
 #define QUEUE_OLD_S     60
 
 static void queue_digits(struct buf *b, uint64_t value, size_t width)
@@ -166,7 +165,7 @@ int queue_alive(const char *path, const char *name)
 	int fd, held;
 
 	(void)snprintf(file, sizeof file, "%s/%s", path, name);
-	fd = open(file, O_RDONLY | O_CLOEXEC);
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : 1;
 	held = lock_is_held(fd);
@@ -181,7 +180,7 @@ int queue_enter(const char *path, const char *name, unsigned mode, uint64_t nonc
 
 	(void)snprintf(temporary, sizeof temporary, "%s/" QUEUE_NEW "%016llx", path, (unsigned long long)nonce);
 	(void)snprintf(final, sizeof final, "%s/%s", path, name);
-	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot enter the queue: cannot make %s",
 		                 temporary);
@@ -204,7 +203,7 @@ int queue_promote(const char *path, const struct queue_entry *e)
 	return rename(from, to) == 0 ? 0 : TENURE_EIO;
 }
 
-void queue_sweep(const char *path)
+void queue_sweep(const char *path, const char *prefix)
 {
 	DIR *dir = opendir(path);
 	struct dirent *d;
@@ -214,7 +213,7 @@ void queue_sweep(const char *path)
 	while ((d = readdir(dir))) {
 		struct stat st;
 
-		if (strncmp(d->d_name, QUEUE_NEW, strlen(QUEUE_NEW)) == 0 &&
+		if (strncmp(d->d_name, prefix, strlen(prefix)) == 0 &&
 		    fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_ctim.tv_sec + QUEUE_OLD_S < time(NULL) && queue_alive(path, d->d_name) == 0)
 			(void)unlinkat(dirfd(dir), d->d_name, 0);

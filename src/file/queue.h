@@ -60,7 +60,11 @@ int queue_alive(const char *path, const char *name);
 int queue_enter(const char *path, const char *name, unsigned mode, uint64_t nonce, struct tenure_error *error);
 /* Makes an entry sort before all others. 0, or TENURE_EIO. */
 int queue_promote(const char *path, const struct queue_entry *e);
-/* Removes what died half-way through queue_enter(). Best effort. */
-void queue_sweep(const char *path);
+/*
+ * Removes files that begin with `prefix` and belong to nobody who lives: what died half-way through queue_enter()
+ * (QUEUE_NEW), or through another file that is written first and named then. Best effort.
+ */
+#define QUEUE_NEW ".new-"
+void queue_sweep(const char *path, const char *prefix);
 
 #endif

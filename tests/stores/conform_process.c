@@ -10,15 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A child reports with its exit code: cmocka's failures are for the parent. */
-#define EXPECT(condition)                                                                                              \
-	do {                                                                                                           \
-		if (!(condition)) {                                                                                    \
-			(void)dprintf(2, "# child: %s failed in line %d\n", #condition, __LINE__);                     \
-			_exit(1);                                                                                      \
-		}                                                                                                      \
-	} while (0)
-
 static void assert_exit(pid_t child, int code)
 {
 	int status;

@@ -14,6 +14,8 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <tenure/lease_page.h>
 #include <tenure/tenure.h>
@@ -139,6 +141,15 @@ void ledger_enter(struct ledger *l, int who, uint64_t token);
 void ledger_exit(struct ledger *l);
 /* Tokens strictly rise in the order of entry, and nobody ever was inside with another. */
 void ledger_judge(const struct ledger *l, size_t n_expected);
+
+/* A child reports with its exit code: cmocka's failures are for the parent. */
+#define EXPECT(condition)                                                                                              \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			(void)dprintf(2, "# child: %s failed in line %d\n", #condition, __LINE__);                     \
+			_exit(1);                                                                                      \
+		}                                                                                                      \
+	} while (0)
 
 /* The tests of each file. */
 struct fixture_tests {
