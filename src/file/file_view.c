@@ -275,9 +275,10 @@ static void file_view_subscribe(struct file_watch *w)
 	if (notify_subscribe(s->notify, &w->changes, file_store_path(s, w->election, NULL, path), NOTIFY_DIRECTORY,
 	                     file_view_on_change, w) == 0)
 		return;
-	/* Nobody has campaigned yet: wait for the directory to be made. Where even the store is missing, the slow look
-	 * finds it. */
-	(void)notify_subscribe(s->notify, &w->changes, s->root, NOTIFY_DIRECTORY, file_view_on_change, w);
+	/* Nobody has campaigned yet: wait for the directory to be made. Where even the store is missing there is nothing
+	 * that would tell, so look again soon. */
+	if (notify_subscribe(s->notify, &w->changes, s->root, NOTIFY_DIRECTORY, file_view_on_change, w) != 0)
+		loop_timer_arm(&w->timer, clock_add_ns(clock_now_or_zero_ns(), NOTIFY_POLL_NS));
 }
 
 void file_view_look(struct file_watch *w)
