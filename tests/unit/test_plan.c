@@ -99,7 +99,7 @@ static void a_program_that_ends_is_proven_dead_then_released_then_its_code_retur
 	(void)state;
 	begin_running(plain);
 	assert_true(plan_next_ns(&plan) == NS_NEVER);
-	AFTER(3600 * 1000 * MS, "");
+	AFTER(3600000 * MS, "");
 	IN(PLAN_PROGRAM_ENDED, EXITED(7), "");
 	IN(PLAN_WARDEN_PROVES, NO_CODE, "");
 	IN(PLAN_TREE_DEAD, NO_CODE, "release");
