@@ -6,7 +6,9 @@ admitted.
 
 In containment `weak` programs may overlap by design; there the guard's refusals are judged.
 
-    torture.py --rounds 500 --seed 1 --containment kernel|cgroup|weak     TENURE_BIN, TORTURE_PROGRAM, TENURE_CHECKER
+    torture.py --rounds 500 --seed 1 --containment kernel|cgroup|weak
+
+The programs' paths come from the environment (meson.build).
 """
 import argparse
 import ctypes
@@ -21,7 +23,8 @@ import tempfile
 import time
 
 LINE_BYTES = 128
-CANDIDATES = 5
+CANDIDATES = [f"c{i}" for i in range(5)]  # tenure run
+LIBRARY = ["l0", "l1"]  # of the library alone: they see what lives on when they lead
 LIMIT_S = 30
 BACKOFF_S = 1.5
 GRACE = "60ms"
@@ -89,14 +92,20 @@ class Torture:
         self.n_started += 1
         trace = f"{self.directory}/trace-{name}-{self.n_started}"
         self.traces.append(trace)
+        if name in LIBRARY:
+            command = [os.environ["TORTURE_CANDIDATE"], self.store, "torture", name, self.ledger]
+        else:
+            command = self.supervised(name, trace)
+        with open(self.directory + "/log-" + name, "ab") as log:
+            self.candidates[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                     start_new_session=True)
+
+    def supervised(self, name, trace):
         command = [os.environ["TENURE_BIN"], "run", "torture", "--store", self.store, "--id", name, "--stay",
                    "--grace", GRACE, "--containment", self.args.containment, "--trace", trace, "--config", "/dev/null"]
         if self.args.containment != "kernel":
             command.append("--no-pid-namespace")
-        command += ["--", os.environ["TORTURE_PROGRAM"], self.ledger, self.directory + "/guard"]
-        with open(self.directory + "/log-" + name, "ab") as log:
-            self.candidates[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                     start_new_session=True)
+        return command + ["--", os.environ["TORTURE_PROGRAM"], self.ledger, self.directory + "/guard"]
 
     def restart_dead(self):
         for name, process in self.candidates.items():
@@ -241,6 +250,7 @@ class Torture:
     def round(self, token, name):
         """One disturbance. The tenure that follows, or the present one where it goes on: (token, name)."""
         self.pause(0.06)
+        token, name = self.latest()
         action = self.random.choices([a for a, _ in self.ACTIONS], [w for _, w in self.ACTIONS])[0]
         self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
         self.backing_off = None
@@ -357,10 +367,12 @@ class Torture:
     def run(self):
         if self.args.containment == "weak":
             hide_cgroups()
-        for i in range(CANDIDATES):
-            self.start(f"c{i}")
+        for name in CANDIDATES:
+            self.start(name)
         token, name = self.wait_next(0)
         self.check_containment(name)
+        for name in LIBRARY:
+            self.start(name)
         for number in range(self.args.rounds):
             token, name = self.round(token, name)
             if self.args.progress and number % 50 == 49:

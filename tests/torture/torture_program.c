@@ -5,9 +5,9 @@
  *
  *	torture_program LEDGER GUARD_DIR
  *
- * Four kinds of processes: itself, whose answer to SIGTERM depends on its token; a child that writes through the guard; an
+ * Kinds of processes: itself, whose answer to SIGTERM depends on its token; a child that writes through the guard; an
  * orphan in a session of its own, with every signal blocked and every descriptor closed but the ledger; and one that forks
- * orphans all the time.
+ * orphans all the time; and, in some tenures, some that keep the processors busy.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -147,6 +147,24 @@ static _Noreturn void torture_breed(struct torture *t)
 	}
 }
 
+/*
+ * Several of these keep every processor busy in some tenures: then whoever ends the tree is preempted between the steps of
+ * doing so, and what is left running in between is seen.
+ */
+static _Noreturn void torture_burn(struct torture *t)
+{
+	uint64_t next_ns = 0;
+
+	for (unsigned turn = 0; turn < 1000 * 10;) { /* ten seconds: in weak containment */
+		if (clock_now_or_zero_ns() < next_ns)
+			continue;
+		torture_sign(t, "run");
+		next_ns = clock_now_or_zero_ns() + TORTURE_PACE_NS / 4;
+		turn++;
+	}
+	_exit(0);
+}
+
 /* What it does on SIGTERM: ends at once; takes its time; fails; or nothing. */
 static void torture_main(struct torture *t)
 {
@@ -192,6 +210,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (torture_fork(&t) == 0)
 			kinds[i](&t);
+	for (uint64_t i = 0; i < t.ledger.token % 3 * 4; i++)
+		if (torture_fork(&t) == 0)
+			torture_burn(&t);
 	torture_main(&t);
 	return 0;
 }
