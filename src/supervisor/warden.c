@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -97,10 +98,11 @@ static int warden_make_init(struct warden *w, enum supervisor_containment level,
 		close(ends[0]);
 		return pid;
 	}
+	/* while init mounts */
+	bool named = process_identify(getpid(), &w->own) == 0 && process_identify(pid, &w->containment.init) == 0;
 	int result = warden_hear_init(w, error);
-	if (result == 0 &&
-	    (process_identify(getpid(), &w->own) != 0 || process_identify(pid, &w->containment.init) != 0))
-		result = error_set(error, TENURE_EIO, errno,
+	if (result == 0 && !named)
+		result = error_set(error, TENURE_EIO, 0,
 		                   "the program's processes can't be named: /proc can't be read; mount it");
 	if (result == 0)
 		return 0;
