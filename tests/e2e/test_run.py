@@ -358,8 +358,8 @@ def test_without_privileges_the_level_is_weak_and_says_why(kit):
 
 def test_root_without_the_capability_gets_a_cgroup(kit):
     p = subprocess.run(["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", kit.tenure, "run", "job",
-                        "--store", kit.url, "--", "sh", "-c", "setsid sleep 1000 & exit 3"], env=kit.env, capture_output=True,
-                       timeout=LIMIT_S)
+                        "--store", kit.url, "--", "sh", "-c", "setsid sleep 1000 & exit 3"], env=kit.env,
+                       capture_output=True, timeout=LIMIT_S)
     assert p.returncode == 3 and b"containment=cgroup (no PID namespace can be made" in p.stderr, p
 
 
