@@ -160,6 +160,9 @@ def count_tests(stage, directory, tests):
             count.fail(f"{stage.name}: {name} did not run")
             continue
         pytest_file = re.search(r"\S*pytest-[^/\s]*\.xml", " ".join(test["cmd"]).replace("=", " "))
+        for line in record.get("stdout", "").splitlines():
+            if line.startswith("containment "):  # what the torture test has measured
+                say(f"{name}: {line}")
         if test["protocol"] == "tap":
             passed, bad = tap_cases(record)
         elif pytest_file:

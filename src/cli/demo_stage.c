@@ -70,18 +70,17 @@ static int demo_stage_directory(struct demo_stage *s)
 	char first[sizeof error.message] = "";
 
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		int n, code;
+		int n;
 
 		if (!places[i] || places[i][0] != '/')
 			continue;
-		code = fs_check_local(places[i], false, &error);
-		if (code == 0) {
+		if (fs_check_local(places[i], false, &error) == 0) {
 			n = snprintf(s->directory, sizeof s->directory, "%s/tenure-demo.XXXXXX", places[i]);
 			if (n < (int)sizeof s->directory && mkdtemp(s->directory)) {
 				(void)snprintf(s->url, sizeof s->url, "file:%s/store", s->directory);
 				return 0;
 			}
-			code = error_set(&error, TENURE_EIO, errno, "cannot make a directory in %.100s", places[i]);
+			(void)error_set(&error, TENURE_EIO, errno, "cannot make a directory in %.100s", places[i]);
 		}
 		s->directory[0] = '\0';
 		if (!first[0])
@@ -141,9 +140,9 @@ int demo_stage_close(struct demo_stage *s)
 {
 	const struct timespec pause = { .tv_nsec = 2 * CLOCK_NS_PER_MS };
 	uint64_t end_ns = clock_add_ns(clock_now_or_zero_ns(), DEMO_STAGE_END_NS);
-	int code = 0, left;
+	int code = 0;
 
-	while ((left = process_kill_descendants((int32_t)getpid())) != 0) {
+	while (process_kill_descendants((int32_t)getpid()) != 0) {
 		demo_stage_reap();
 		if (clock_now_or_zero_ns() >= end_ns) {
 			code = cli_fail_code(s->cli, 70, "could not end all processes of the demo");
@@ -201,6 +200,8 @@ static _Noreturn void demo_stage_child_main(const struct demo_stage_plan *p)
 	for (; p->arguments[n] && n + 1 < DEMO_STAGE_ARGUMENTS; n++)
 		arguments[n] = (char *)(uintptr_t)p->arguments[n];
 	arguments[n] = NULL;
+	if (n == 0)
+		_exit(127);
 	(void)execv(arguments[0], arguments);
 	(void)dprintf(2, "cannot execute %s: %s\n", arguments[0], strerror(errno));
 	_exit(127);
