@@ -87,7 +87,8 @@ void tenure_observer_free(struct tenure_observer *o)
 	session_lock(t);
 	o->target.dead = true;
 	events_forget(&o->target);
-	events_settle(&o->target);
+	events_settle(&o->target); /* gives the lock up: only then may the loop thread free it */
+	o->freed = true;
 	session_wake(t);
 	session_unlock(t);
 }

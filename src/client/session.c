@@ -65,9 +65,9 @@ static void session_bury(struct tenure *t)
 	LIST_EACH_SAFE (node, after, &t->observers) {
 		struct tenure_observer *o = LIST_OF(node, struct tenure_observer, node);
 
-		if (o->target.dead && !o->target.calling)
+		if (o->freed && !o->target.calling)
 			observer_destroy(o);
-		else if (!o->begun)
+		else if (!o->begun && !o->target.dead)
 			observer_begin(o);
 	}
 }

@@ -81,6 +81,7 @@ struct tenure_observer {
 	char election[NAMES_ELECTION_ROOM];
 	struct store_watch *watch;
 	bool begun;
+	bool freed; /* its owner is done with it, and no callback runs: the loop thread buries it */
 };
 
 enum session_call_kind { SESSION_READ, SESSION_LIST, SESSION_ASK };

@@ -173,6 +173,22 @@ int queue_alive(const char *path, const char *name)
 	return held != 0;
 }
 
+/* A file without a name leaves nothing behind when its maker is killed. -1: it can't be done here, so go on with one. */
+static int queue_enter_unnamed(const char *path, const char *final, unsigned mode)
+{
+	char self[40];
+	int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return -1;
+	(void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	if (fchmod(fd, mode) == 0 && lock_take(fd) == 0 &&
+	    linkat(AT_FDCWD, self, AT_FDCWD, final, AT_SYMLINK_FOLLOW) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
 int queue_enter(const char *path, const char *name, unsigned mode, uint64_t nonce, struct tenure_error *error)
 {
 	char temporary[QUEUE_PATH_ROOM], final[QUEUE_PATH_ROOM];
@@ -180,11 +196,14 @@ int queue_enter(const char *path, const char *name, unsigned mode, uint64_t nonc
 
 	(void)snprintf(temporary, sizeof temporary, "%s/" QUEUE_NEW "%016llx", path, (unsigned long long)nonce);
 	(void)snprintf(final, sizeof final, "%s/%s", path, name);
+	/* Locked before it has its name: a file in the queue without a lock is one that was left behind. */
+	fd = queue_enter_unnamed(path, final, mode);
+	if (fd >= 0)
+		return fd;
 	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot enter the queue: cannot make %s",
 		                 temporary);
-	/* Locked before it has its name: a file in the queue without a lock is one that was left behind. */
 	if (fchmod(fd, mode) == 0 && lock_take(fd) == 0 && rename(temporary, final) == 0)
 		return fd;
 	code = error_set(error, lock_errno_code(errno), errno, "cannot enter the queue: cannot make %s", final);

@@ -49,7 +49,8 @@ static void killed_at_any_system_call_it_leaves_an_election_that_goes_on(void **
 	fixture_directory(own);
 	(void)snprintf(said, sizeof said, "%s/said", own);
 	(void)snprintf(result, sizeof result, "%s/result", own);
-	for (n = 1; killed_at(*state, n, said, result); n++) {
+	/* Every other stop is an entry; what is on the disk at an exit is what is there at the next entry. */
+	for (n = 1; killed_at(*state, n, said, result); n += 2) {
 		uint64_t token = announced(said);
 
 		killed++;
@@ -67,7 +68,7 @@ static void killed_at_any_system_call_it_leaves_an_election_that_goes_on(void **
 	assert_true(n_announced > 0);
 	/* Nothing grew with the number of deaths. */
 	assert_true(kit_count(kit_path(*state, "", path)) <= 6);
-	assert_true(kit_count(kit_path(*state, "waiting", path)) <= 1 + 64);
+	assert_int_equal(kit_count(kit_path(*state, "waiting", path)), 0);
 	fixture_remove(own);
 }
 
