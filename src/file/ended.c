@@ -83,9 +83,10 @@ enum ended_result ended_step(const struct record *r, const struct process_scope 
 	if (scope->boot_id[0] == '\0' || r->scope.pid_ns_inode != scope->pid_ns_inode ||
 	    r->scope.time_ns_inode != scope->time_ns_inode) {
 		(void)error_set(error, TENURE_EIO, 0,
-		                "the last holder %.80s (token %llu) ran in another PID or time namespace and was not "
-		                "released: its end "
-		                "cannot be proven from here; start a candidate there, or restart the host",
+		                "the last holder %.40s (token %llu) ran in another PID or time namespace: its end "
+		                "cannot be proven "
+		                "from here; start a candidate there or, once you know that it is over, remove the "
+		                "election's file 'holder'",
 		                r->identity, (unsigned long long)r->token);
 		return ENDED_UNPROVABLE;
 	}

@@ -49,9 +49,9 @@ int file_store_prepare(struct file_store *s, struct tenure_error *error)
 
 	if (s->ready && access(s->root, F_OK) == 0)
 		return 0;
-	code = fs_make_directories(s->root, 0755, error);
+	code = fs_check_local(s->root, s->allow_memory, error);
 	if (code == 0)
-		code = fs_check_local(s->root, s->allow_memory, error);
+		code = fs_make_directories(s->root, 0755, error);
 	if (code != 0)
 		return code;
 	if (stat(s->root, &st) != 0 || access(s->root, R_OK | W_OK | X_OK) != 0)

@@ -16,6 +16,7 @@ enum channel_type {
 	CHANNEL_GO = 1,    /* the record names the tree: start the program */
 	CHANNEL_SIGNAL,    /* value: give this signal to the program */
 	CHANNEL_HARD_STOP, /* kill the whole tree now */
+	CHANNEL_GIVE_LOCK, /* answers PROVEN: the supervisor is awake and will take the lock back */
 	/* up */
 	CHANNEL_READY,   /* init stands, nothing runs yet: level, warden, init, cgroup; text: why not a higher level */
 	CHANNEL_REFUSED, /* it can't: os_errno, text */
@@ -24,7 +25,12 @@ enum channel_type {
 	CHANNEL_STOPPED,     /* the program was stopped by the signal `value` */
 	CHANNEL_ENDED,       /* the program ended: value is its wait status. Descendants may be left */
 	CHANNEL_PROVING,     /* the tree is being killed and is not proven dead yet; sent again every second */
-	CHANNEL_DEAD,        /* proven; the lock comes with it */
+	/*
+	 * Proven. The lock waits for GIVE_LOCK: sent at once it would lie in the channel of a stopped supervisor, and
+	 * keep everybody else from leading.
+	 */
+	CHANNEL_PROVEN,
+	CHANNEL_DEAD, /* the last word; the lock comes with it, where there is one */
 };
 
 struct channel_message {

@@ -127,12 +127,15 @@ static bool containment_strike(const struct containment *c, bool *init_ended)
 	if (c->level == SUPERVISOR_WEAK)
 		(void)process_kill_descendants(getpid());
 	bool childless = containment_reap(c->init.pid, init_ended);
+	/* What moved itself out of the cgroup is still a descendant, or becomes a child of the subreaper that we are. */
+	if (c->level == SUPERVISOR_CGROUP && !childless && cgroup_populated(c->cgroup) == 0)
+		(void)process_kill_descendants(getpid());
 	switch (c->level) {
 	case SUPERVISOR_KERNEL:
 		/* the kernel reports init's end only after that of everything in its namespace */
 		return *init_ended || childless;
 	case SUPERVISOR_CGROUP:
-		return cgroup_populated(c->cgroup) == 0;
+		return childless && cgroup_populated(c->cgroup) == 0;
 	case SUPERVISOR_WEAK:
 		/* every descendant hangs on a child of ours: without children there are none */
 		return childless;

@@ -307,6 +307,10 @@ static void supervisor_message(struct supervisor *s, const struct channel_messag
 	case CHANNEL_PROVING:
 		supervisor_feed(s, PLAN_WARDEN_PROVES, 0);
 		break;
+	case CHANNEL_PROVEN:
+		s->tree.proven = true;
+		(void)channel_send_type(s->tree.channel, CHANNEL_GIVE_LOCK, 0);
+		break;
 	case CHANNEL_DEAD:
 		tree_reap_warden(&s->tree);
 		supervisor_proven(s);
@@ -329,6 +333,10 @@ static void supervisor_listen(struct supervisor *s)
 			break;
 		default:
 			tree_reap_warden(&s->tree);
+			if (s->tree.proven) { /* only the lock did not come back: somebody else may have it by now */
+				supervisor_proven(s);
+				return;
+			}
 			supervisor_program_ended(s);
 			if (s->plan.phase != PLAN_HARD)
 				log_write(&s->log, 3, "run", "the program's warden was ended: ending the program");

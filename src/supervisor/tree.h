@@ -24,6 +24,7 @@ struct tree {
 	int init_pidfd; /* -1: not known yet, or proven dead */
 	int lock;       /* came back from the warden; -1: none */
 	bool yielded;   /* warden and init alone hold the lock */
+	bool proven;    /* by the warden: every process of the program is dead */
 	bool contained; /* the warden has reported: `containment` is valid */
 	bool own_children;
 	struct containment containment;

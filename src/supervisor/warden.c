@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "supervisor/channel.h"
 #include "supervisor/containment.h"
@@ -19,6 +20,8 @@
 
 /* Init inherits it, the program gets back what was before. Not the lowest: the kernel must have something to end. */
 #define WARDEN_OOM_SCORE_ADJ "-900"
+/* How long a supervisor that is stopped may keep the lock of a dead program. */
+#define WARDEN_GIVE_LIMIT_NS (500 * CLOCK_NS_PER_MS)
 
 struct warden {
 	struct warden_settings *settings;
@@ -157,9 +160,33 @@ static void warden_still_proving(void *arg)
 	(void)channel_send_type(w->settings->channel, CHANNEL_PROVING, 0);
 }
 
+/* Is the supervisor there to take the lock back, so that the release can be recorded and named to the next in line? */
+static bool warden_is_asked_for_lock(const struct warden *w)
+{
+	uint64_t now_ns = clock_now_or_zero_ns(), end_ns = now_ns + WARDEN_GIVE_LIMIT_NS;
+	struct channel_message message;
+	if (channel_send_type(w->settings->channel, CHANNEL_PROVEN, 0) != 0)
+		return false;
+	for (; now_ns < end_ns; now_ns = clock_now_or_zero_ns()) {
+		struct pollfd readable = { .fd = w->settings->channel, .events = POLLIN };
+		(void)poll(&readable, 1, clock_poll_ms(now_ns, end_ns));
+		switch (channel_receive(w->settings->channel, &message, NULL)) {
+		case CHANNEL_NOTHING:
+			break;
+		case CHANNEL_CLOSED:
+			return false;
+		default:
+			if (message.type == CHANNEL_GIVE_LOCK)
+				return true;
+			break;
+		}
+	}
+	return false;
+}
+
 /*
  * The page first, so that whoever reads it stops by itself; then everything dies; then the lock goes back to the
- * supervisor or, where that is dead, is let go by exiting.
+ * supervisor or, where that is dead or stopped, is let go by exiting.
  */
 static _Noreturn void warden_finish(struct warden *w)
 {
@@ -171,7 +198,8 @@ static _Noreturn void warden_finish(struct warden *w)
 	if (w->settings->page_path[0] != '\0')
 		(void)unlink(w->settings->page_path);
 	const struct channel_message message = { .type = CHANNEL_DEAD };
-	(void)channel_send(w->settings->channel, &message, w->settings->lock);
+	if (w->settings->lock < 0 || warden_is_asked_for_lock(w))
+		(void)channel_send(w->settings->channel, &message, w->settings->lock);
 	_exit(0);
 }
 

@@ -276,6 +276,35 @@ def test_a_program_that_ends_while_the_warden_is_stopped_is_released_all_the_sam
     assert next_leads(kit) == "next 2"
 
 
+def test_a_stopped_supervisor_does_not_keep_the_lock_of_a_program_that_has_ended(kit):
+    run = kit.run(command=["sh", "-c", "echo started >> ledger; while [ ! -e go ]; do sleep 0.01; done; exit 4"],
+                  cwd=kit.directory)
+    kit.wait_ledger(1)
+    run.signal(signal.SIGSTOP)
+    until(lambda: stat_of(run.pid)[0] == "T", "the stop")
+    (kit.directory / "go").touch()
+    assert next_leads(kit) == "next 2"
+    run.signal(signal.SIGCONT)
+    assert run.wait()[0] == 4
+    assert kit.code("--wait", "10s", command=["sh", "-c", "exit $TENURE_TOKEN"])[0] == 3
+
+
+def test_a_process_that_leaves_the_cgroup_is_ended_with_it(kit):
+    leave = ("for f in /sys/fs/cgroup/unified/cgroup.procs /sys/fs/cgroup/cgroup.procs; do"
+             " [ -e $f ] && echo $$ > $f && break; done; echo $$ >> ledger; exec sleep 1000")
+    run = kit.run("--no-pid-namespace", "--containment", "cgroup",
+                  command=["sh", "-c", f"setsid sh -c '{leave}' & while [ ! -e go ]; do sleep 0.01; done; exit 4"],
+                  cwd=kit.directory)
+    kit.wait_ledger(1)
+    escaped = int(kit.ledger()[0].split()[0])
+    assert alive(escaped)
+    with open(f"/proc/{escaped}/cgroup") as f:
+        assert "tenure-" not in [line for line in f if line.startswith("0::")][0]
+    (kit.directory / "go").touch()
+    assert run.wait()[0] == 4
+    assert not alive(escaped)
+
+
 def test_the_supervisors_death_ends_the_page(kit):
     link = kit.directory / "page"
     run = kit.run(command=["sh", "-c", f'ln -s "$TENURE_LEASE_PATH" {link}; echo started >> ledger; exec sleep 1000'],
