@@ -202,7 +202,7 @@ int demo_cast_note_kill(struct demo_cast *d, const char *node, uint64_t at_ns)
 
 /* ---- waiting ---- */
 
-int demo_cast_wait_queue(struct demo_cast *d)
+int demo_cast_wait_queue(struct demo_cast *d, size_t least)
 {
 	struct tenure_options options = TENURE_OPTIONS_INIT;
 	struct demo_cast_wait w = demo_cast_begin();
@@ -214,14 +214,14 @@ int demo_cast_wait_queue(struct demo_cast *d)
 	options.embedded = true;
 	if (tenure_open(&t, d->stage.url, &options, &error) != 0)
 		return cli_fail(d->stage.cli, &error);
-	while (code == 0 && n < 2) {
+	while (code == 0 && n < least) {
 		struct tenure_status *status;
 
 		if (tenure_read(t, DEMO_CAST_ELECTION, CLOCK_NS_PER_S, &status, &error) == 0) {
 			n = tenure_status_waiting(status, NULL, 0);
 			tenure_status_free(status);
 		}
-		code = n < 2 ? demo_cast_turn(d, &w, "two candidates wait") : 0;
+		code = n < least ? demo_cast_turn(d, &w, "the others wait in the queue") : 0;
 	}
 	(void)tenure_close(t, 0);
 	return code;

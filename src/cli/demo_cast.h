@@ -42,8 +42,8 @@ int demo_cast_start_naive(struct demo_cast *d, size_t i);
 int demo_cast_start_courier(struct demo_cast *d);
 /* Notes in a trace that the candidate `node` lived at this instant, right before it is killed. */
 int demo_cast_note_kill(struct demo_cast *d, const char *node, uint64_t at_ns);
-/* Until two others than the leader are in the queue. */
-int demo_cast_wait_queue(struct demo_cast *d);
+/* Until so many are in the queue behind the leader. */
+int demo_cast_wait_queue(struct demo_cast *d, size_t least);
 /* Until a program with a token above `after` has landed a write. `*tenure` is valid until the next look. */
 int demo_cast_wait_tenure(struct demo_cast *d, uint64_t after, const struct demo_view_tenure **tenure);
 /* When its candidate began to lead with this token, by its trace; the program's beginning where it has none. */

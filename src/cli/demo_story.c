@@ -123,10 +123,11 @@ static int demo_story_elect(struct demo_story *s)
 		code = s->broken == DEMO_STORY_NAIVE ? demo_cast_start_naive(d, 0) : demo_cast_start(d, 0);
 	if (code == 0)
 		code = demo_story_next(s, start_ns, "its start");
-	for (size_t i = 1; code == 0 && i < DEMO_CAST_N; i++)
+	for (size_t i = 1; code == 0 && i < DEMO_CAST_N; i++) {
 		code = demo_cast_start(d, i);
-	if (code == 0)
-		code = demo_cast_wait_queue(d);
+		if (code == 0)
+			code = demo_cast_wait_queue(d, i);
+	}
 	if (code == 0)
 		code = demo_cast_wait_line(d, &d->courier, &d->courier_lines, line);
 	if (code != 0)
