@@ -126,6 +126,9 @@ void candidacy_input(struct tenure_candidacy *c, const struct elector_input *in,
 	if (out.actions & ELECTOR_DO_LEAVE)
 		c->todo &= ~(unsigned)ELECTOR_DO_JOIN;
 	candidacy_mark(c, out.actions & for_the_store);
+	/* Timers are the loop thread's. One that is too early fires once in vain and is then set right. */
+	if (elector_next_ns(&c->elector) < c->timer.at_ns)
+		candidacy_mark(c, SESSION_DO_TIMER);
 	if (out.n_notices > 0)
 		(void)pthread_cond_broadcast(&c->target.t->changed);
 }

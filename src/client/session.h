@@ -51,6 +51,7 @@ struct session_event { /* queued */
 enum session_todo { /* work for the loop thread, besides the elector's actions */
 	            SESSION_DO_BEGIN = 256,
 	            SESSION_DO_VALUE = 512,
+	            SESSION_DO_TIMER = 1024,
 };
 
 struct tenure_candidacy {

@@ -266,6 +266,7 @@ static void without_proc(const void *arg)
 	EXPECT(unshare(CLONE_NEWNS) == 0);
 	EXPECT(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	EXPECT(mount(arg, "/proc", NULL, MS_BIND, NULL) == 0);
+	EXPECT(setenv("ASAN_OPTIONS", "detect_leaks=0", 1) == 0); /* the leak checker itself needs /proc */
 }
 
 static void without_proc_it_leads_and_hands_over_by_the_lock_alone(void **state)
@@ -340,6 +341,7 @@ static void a_killed_lone_holder_in_another_pid_namespace_is_over_with_its_lock(
 static void clock_preloaded(const void *arg)
 {
 	EXPECT(setenv("LD_PRELOAD", arg, 1) == 0);
+	EXPECT(setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1) == 0);
 }
 
 static void without_a_clock_no_session_is_opened(void **state)
