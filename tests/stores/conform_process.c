@@ -2,6 +2,7 @@
 /* Forked children, and several processes in one election. */
 #include "fixture.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,35 @@ static void assert_exit(pid_t child, int code)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), code);
+}
+
+/*
+ * Children drive their sessions themselves: a thread sanitizer allows no new threads in a child of a process that has
+ * some.
+ */
+static struct tenure *child_open(const char *url)
+{
+	struct tenure_options options = TENURE_OPTIONS_INIT;
+	struct tenure *t = NULL;
+
+	options.embedded = true;
+	EXPECT(tenure_open(&t, url, &options, NULL) == 0);
+	return t;
+}
+
+static uint64_t child_lead(struct tenure *t, struct tenure_candidacy *c)
+{
+	uint64_t end = now_ns() + GENEROUS;
+	struct tenure_grant grant = { 0 };
+
+	while (!tenure_leads(c, &grant)) {
+		struct pollfd ready = { .fd = tenure_fd(t), .events = POLLIN };
+
+		EXPECT(now_ns() < end);
+		(void)poll(&ready, 1, 20);
+		EXPECT(tenure_process(t) == 0);
+	}
+	return grant.token;
 }
 
 static int nothing(void *arg, const char *election)
@@ -112,12 +142,10 @@ static void a_child_may_open_a_session_of_its_own(void **state)
 	assert_true(child >= 0);
 	if (child == 0) {
 		struct tenure_candidacy *c = NULL;
-		struct tenure *own = NULL;
+		struct tenure *own = child_open(*state);
 
-		EXPECT(tenure_open(&own, *state, NULL, NULL) == 0);
 		EXPECT(tenure_campaign(own, "other", NULL, &c, NULL) == 0);
-		EXPECT(tenure_wait(c, TENURE_LEADING, GENEROUS) == 0);
-		EXPECT(tenure_leads(c, NULL));
+		(void)child_lead(own, c);
 		EXPECT(tenure_close(own, GENEROUS) == 0);
 		_exit(0);
 	}
@@ -138,12 +166,11 @@ static void wait_for_byte(int fd)
 static void lead_and_fork(const char *url, int ready_fd, int stay_fd)
 {
 	struct tenure_candidacy *c = NULL;
-	struct tenure *t = NULL;
+	struct tenure *t = child_open(url);
 	char byte;
 
-	EXPECT(tenure_open(&t, url, NULL, NULL) == 0);
 	EXPECT(tenure_campaign(t, "job", NULL, &c, NULL) == 0);
-	EXPECT(tenure_wait(c, TENURE_LEADING, GENEROUS) == 0);
+	(void)child_lead(t, c);
 	if (fork() == 0) {
 		EXPECT(!tenure_leads(c, NULL));
 		EXPECT(write(ready_fd, "r", 1) == 1);
@@ -192,16 +219,11 @@ static void lead_several_times(const char *url, struct ledger *ledger, int who)
 {
 	struct timespec moment = { .tv_nsec = 200000 };
 	struct tenure_candidacy *c = NULL;
-	struct tenure *t = NULL;
+	struct tenure *t = child_open(url);
 
-	EXPECT(tenure_open(&t, url, NULL, NULL) == 0);
 	EXPECT(tenure_campaign(t, "job", NULL, &c, NULL) == 0);
 	for (int i = 0; i < PROCESS_TENURES; i++) {
-		struct tenure_grant grant;
-
-		EXPECT(tenure_wait(c, TENURE_LEADING, GENEROUS) == 0);
-		EXPECT(tenure_leads(c, &grant));
-		ledger_enter(ledger, who, grant.token);
+		ledger_enter(ledger, who, child_lead(t, c));
 		(void)nanosleep(&moment, NULL);
 		ledger_exit(ledger);
 		if (i + 1 < PROCESS_TENURES)
