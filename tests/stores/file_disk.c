@@ -285,7 +285,7 @@ static void the_next_in_line_moves_up_when_the_head_is_killed(void **state)
 	close_session(u);
 }
 
-static void old_unfinished_files_are_swept(void **state)
+static void files_about_to_get_their_name_are_left_alone(void **state)
 {
 	static const char *const names[] = { "waiting/.new-00000000000000aa", ".ask-00000000000000bb" };
 	char path[FIXTURE_URL_ROOM];
@@ -296,8 +296,6 @@ static void old_unfinished_files_are_swept(void **state)
 	(void)lead_once(*state);
 	for (size_t i = 0; i < 2; i++)
 		assert_true(kit_exists(kit_path(*state, names[i], path))); /* a living one may be about to name it */
-	/* A file's change time can't be set: the sweep is told of another prefix age by waiting files only in the
-	 * unit test; here it must not take what is young. */
 }
 
 /* ---- users ---- */
@@ -364,7 +362,7 @@ int main(void)
 		F(with_the_directory_removed_the_leader_leads_no_more),
 		F(what_dead_candidates_left_in_the_queue_is_swept),
 		F(the_next_in_line_moves_up_when_the_head_is_killed),
-		F(old_unfinished_files_are_swept),
+		F(files_about_to_get_their_name_are_left_alone),
 		F(a_directory_without_permission_is_refused_by_name),
 		F(users_who_share_a_directory_take_over_from_each_other),
 	};
