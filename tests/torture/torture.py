@@ -392,6 +392,7 @@ def main():
     args = parser.parse_args()
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         sys.exit("cannot adopt orphans")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted"))  # and cleans up
     torture = Torture(args)
     print(f"{torture.directory}, seed {args.seed}", flush=True)
     began = time.monotonic()
