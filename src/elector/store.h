@@ -23,6 +23,7 @@
 #include "elector/elector.h"
 
 #define STORE_VALUE_MAX_BYTES 4096
+#define STORE_PAGE_ROOM       256
 #define STORE_CGROUP_ROOM     512
 
 struct loop;
@@ -91,6 +92,7 @@ struct store_tree {
 	const char *containment; /* "kernel", "cgroup", "weak" */
 	struct process_id warden, init;
 	char cgroup[STORE_CGROUP_ROOM]; /* "" where there is none */
+	char page[STORE_PAGE_ROOM];     /* the path of the tenure's lease page; "" where it has none */
 };
 
 struct store_sink { /* the client's side; `client`, `seat`, `watch` are the pointers given to open, join, observe */

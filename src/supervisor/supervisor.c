@@ -226,6 +226,7 @@ static int supervisor_record(struct supervisor *s, struct tenure_error *error)
 	if (!(client_capabilities(s->t) & STORE_HAS_LOCK))
 		return 0;
 	memcpy(tree.cgroup, s->tree.containment.cgroup, sizeof tree.cgroup);
+	memcpy(tree.page, s->tree.path, sizeof tree.page);
 	int code = client_record_tree(s->c, &tree, error);
 	if (code != 0)
 		return code;
