@@ -4,16 +4,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 
+#define CGROUP_NAME      "tenure-"
+#define CGROUP_MAGIC     0x63677270u /* CGROUP2_SUPER_MAGIC */
 #define CGROUP_FILE_ROOM (CGROUP_PATH_ROOM + 32)
 
 /* /proc/self/mountinfo writes spaces and the like as three octal digits. */
@@ -152,6 +157,31 @@ static int cgroup_usable(const char *own, const char *path, struct tenure_error 
 	return 0;
 }
 
+/* The last component as cgroup_make() names it. */
+static bool cgroup_named_by_us(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	uint64_t number;
+	return name && strncmp(name + 1, CGROUP_NAME, strlen(CGROUP_NAME)) == 0 &&
+	       strlen(name + 1 + strlen(CGROUP_NAME)) == 16 &&
+	       text_hex64_n(name + 1 + strlen(CGROUP_NAME), 16, &number);
+}
+
+int cgroup_is_of(const char *path, uint32_t uid)
+{
+	char real[PATH_MAX];
+	struct statfs fs;
+	struct stat st;
+	/* Without symbolic links, so that nobody can make the name mean something else afterwards. */
+	if (!realpath(path, real))
+		return errno == ENOENT ? 0 : TENURE_EIO;
+	if (strcmp(real, path) != 0 || !cgroup_named_by_us(path))
+		return TENURE_EFOREIGN;
+	if (statfs(path, &fs) != 0 || lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : TENURE_EIO;
+	return (uint32_t)fs.f_type == CGROUP_MAGIC && S_ISDIR(st.st_mode) && st.st_uid == uid ? 1 : TENURE_EFOREIGN;
+}
+
 int cgroup_make(char *path, struct tenure_error *error)
 {
 	char own[CGROUP_PATH_ROOM];
@@ -164,7 +194,7 @@ int cgroup_make(char *path, struct tenure_error *error)
 	struct buf b;
 	buf_init(&b, path, CGROUP_PATH_ROOM);
 	buf_text(&b, own);
-	buf_text(&b, "/tenure-");
+	buf_text(&b, "/" CGROUP_NAME);
 	buf_hex64(&b, number);
 	if (b.overflow)
 		return error_set(error, TENURE_EUNSUPPORTED, 0, "the path of the cgroup %s is too long", own);

@@ -21,6 +21,11 @@
 int cgroup_make(char *path, struct tenure_error *error);
 /* Moves a process (0: the caller) into it. 0 or TENURE_EIO with errno set. */
 int cgroup_add(const char *path, int32_t pid);
+/*
+ * Is this path, which somebody else wrote down, a cgroup v2 that cgroup_make() made for the user `uid`? 1: yes; 0: there is
+ * nothing under that name; TENURE_EFOREIGN: it is something else, and must not be touched; TENURE_EIO with errno set.
+ */
+int cgroup_is_of(const char *path, uint32_t uid);
 /* Kills all in it. 0, also when the cgroup is gone; TENURE_EIO with errno set. */
 int cgroup_kill(const char *path);
 /* 1: processes are left; 0: none, or the cgroup is gone (proven dead); TENURE_EIO: can't be told. */

@@ -160,6 +160,21 @@ enum process_state process_state_of(const struct process_id *id)
 	return PROCESS_ALIVE;
 }
 
+int process_user(int32_t pid, uint32_t *uid)
+{
+	char path[40], text[PROCESS_STAT_BYTES];
+	uint64_t found = 0;
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	/* Not the owner of /proc/PID, which is root for what may not be dumped. */
+	if (process_slurp(path, text, sizeof text) < 0)
+		return errno == ENOENT || errno == ESRCH ? TENURE_ENOENT : TENURE_EIO;
+	const char *line = strstr(text, "\nUid:\t");
+	if (!line || !text_u64_n(line + 6, strcspn(line + 6, "\t"), UINT32_MAX, &found))
+		return TENURE_EIO;
+	*uid = (uint32_t)found;
+	return 0;
+}
+
 static int process_pidfd(int32_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0U);

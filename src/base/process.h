@@ -44,6 +44,11 @@ int process_kill(int pidfd);
 /* Has the process of this pidfd ended? [no waiting] */
 bool process_ended(int pidfd);
 /*
+ * Who may end it: its real user, as the kernel has it. 0; TENURE_ENOENT: gone; TENURE_EIO: /proc can't be read. Ask while
+ * a pidfd of it is held, so that the pid is not another process by now.
+ */
+int process_user(int32_t pid, uint32_t *uid);
+/*
  * SIGKILL to every descendant of `root` (children of children included; not root itself) that /proc shows at this
  * moment. Returns how many were found alive: call again until 0. A negative code where /proc can't be read. Descendants
  * that were given to another parent (no subreaper) are not found: that is why this is the last resort ("weak").
