@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -13,6 +14,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+
+#define LOOP_CLOCKLESS_MS   10
+#define LOOP_TIMERS_AT_ONCE 65536 /* then the other events get their turn */
 
 struct loop {
 	uv_loop_t uv;
@@ -148,15 +152,22 @@ static void loop_on_clock(uv_poll_t *handle, int status, int events)
 {
 	struct loop *l = handle->data;
 	uint64_t expirations, now_ns;
+	unsigned most = LOOP_TIMERS_AT_ONCE;
 
 	(void)status;
 	(void)events;
 	(void)!read(l->timer_fd, &expirations, sizeof expirations);
 	l->armed_ns = 0; /* it has fired: arm it again whatever comes next */
-	l->before(l->arg);
 	now_ns = clock_now_or_zero_ns();
+	if (now_ns == 0) {
+		/* A clock that has failed since: the first timer is due all the same, but nothing may spin. */
+		(void)poll(NULL, 0, LOOP_CLOCKLESS_MS);
+		now_ns = NS_NEVER - 1;
+		most = 1;
+	}
+	l->before(l->arg);
 	/* Only what was due at this reading: a timer that re-arms itself for "now" must not keep the others waiting. */
-	while (l->root && l->root->at_ns <= now_ns) {
+	for (; most > 0 && l->root && l->root->at_ns <= now_ns; most--) {
 		struct loop_timer *t = l->root;
 
 		loop_timer_disarm(t);
