@@ -2,15 +2,31 @@
 #include "file/ended.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <tenure/lease_page.h>
 
 #include "base/cgroup.h"
 #include "base/error.h"
 
+/*
+ * A record is a file that somebody else may have written, and this candidate may be root: nothing is killed that the
+ * record's own user could not kill.
+ */
+static bool ended_may_kill(const struct record *r, int32_t pid)
+{
+	uint32_t uid;
+
+	return r->owned && process_user(pid, &uid) == 0 && uid == r->owner;
+}
+
 /* Kills one process of the record. 1: it lives still, *pidfd tells when not; 0: it is dead; TENURE_E...: can't be told.
  */
-static int ended_kill(const struct process_id *id, int *pidfd)
+static int ended_kill(const struct record *r, const struct process_id *id, int *pidfd)
 {
 	int fd, code;
 
@@ -21,10 +37,13 @@ static int ended_kill(const struct process_id *id, int *pidfd)
 		return 0;
 	if (fd < 0)
 		return fd;
-	code = process_ended(fd) ? TENURE_ENOENT : process_kill(fd);
-	if (code == TENURE_ENOENT) {
+	if (!ended_may_kill(r, id->pid))
+		code = process_ended(fd) ? TENURE_ENOENT : TENURE_EFOREIGN;
+	else
+		code = process_ended(fd) ? TENURE_ENOENT : process_kill(fd);
+	if (code == TENURE_ENOENT || code == TENURE_EFOREIGN) {
 		(void)close(fd);
-		return 0;
+		return code == TENURE_ENOENT ? 0 : code;
 	}
 	/* Not ours to kill: it may still end by itself, so wait for it all the same. */
 	if (*pidfd >= 0)
@@ -33,38 +52,53 @@ static int ended_kill(const struct process_id *id, int *pidfd)
 	return 1;
 }
 
-/* How many of the tree may live: 0 none; -1 it can't be told. */
-static int ended_tree_left(const struct record *r, int *pidfd)
+/* Weak containment: while init lives, everything is found below it. */
+static void ended_kill_below(const struct record *r)
 {
-	int left = 0, warden, init;
-
-	/* The warden first: it would report, and it holds the lock if the file was replaced underneath. */
-	warden = ended_kill(&r->warden, pidfd);
-	if (strcmp(r->containment, "weak") == 0 && r->init.pid != 0 && process_state_of(&r->init) == PROCESS_ALIVE)
+	if (strcmp(r->containment, "weak") == 0 && r->init.pid != 0 && process_state_of(&r->init) == PROCESS_ALIVE &&
+	    ended_may_kill(r, r->init.pid))
 		(void)process_kill_descendants(r->init.pid);
-	init = ended_kill(&r->init, pidfd);
-	if (warden < 0 || init < 0)
-		return -1;
-	if (r->cgroup[0] != '\0') {
-		left = cgroup_kill(r->cgroup) == 0 ? cgroup_populated(r->cgroup) : -1;
-		if (left < 0)
-			return -1;
-		if (left == 0)
-			cgroup_remove(r->cgroup);
-	}
-	return warden + init + left;
+}
+
+/* As ended_kill(). */
+static int ended_cgroup(const struct record *r)
+{
+	int left;
+
+	if (r->cgroup[0] == '\0')
+		return 0;
+	left = r->owned ? cgroup_is_of(r->cgroup, r->owner) : TENURE_EFOREIGN;
+	if (left <= 0)
+		return left;
+	left = cgroup_kill(r->cgroup) == 0 ? cgroup_populated(r->cgroup) : TENURE_EIO;
+	if (left == 0)
+		cgroup_remove(r->cgroup);
+	return left;
 }
 
 static enum ended_result ended_tree(const struct record *r, int *pidfd, struct tenure_error *error)
 {
-	int left = ended_tree_left(r, pidfd);
+	int warden, init, cgroup;
 
-	if (left >= 0)
-		return left > 0 ? ENDED_PENDING : ENDED_PROVEN;
-	(void)error_set(
-	        error, TENURE_EIO, errno,
-	        "cannot tell whether the program of the last holder %.80s (token %llu) is dead; is /proc mounted here?",
-	        r->identity, (unsigned long long)r->token);
+	/* The warden first: it would report, and it holds the lock if the file was replaced underneath. */
+	warden = ended_kill(r, &r->warden, pidfd);
+	ended_kill_below(r);
+	init = ended_kill(r, &r->init, pidfd);
+	cgroup = warden < 0 || init < 0 ? 0 : ended_cgroup(r);
+	if (warden >= 0 && init >= 0 && cgroup >= 0)
+		return warden + init + cgroup > 0 ? ENDED_PENDING : ENDED_PROVEN;
+	if (warden == TENURE_EFOREIGN || init == TENURE_EFOREIGN || cgroup == TENURE_EFOREIGN)
+		(void)error_set(
+		        error, TENURE_EIO, 0,
+		        "the record of the last holder %.60s (token %llu) names processes that are not of the user who "
+		        "wrote it: they are not killed; end them or, once you know that its program is over, remove "
+		        "the election's file 'holder'",
+		        r->identity, (unsigned long long)r->token);
+	else
+		(void)error_set(error, TENURE_EIO, errno,
+		                "cannot tell whether the program of the last holder %.80s (token %llu) is dead; is "
+		                "/proc mounted here?",
+		                r->identity, (unsigned long long)r->token);
 	return ENDED_UNPROVABLE;
 }
 
@@ -102,4 +136,36 @@ enum ended_result ended_step(const struct record *r, const struct process_scope 
 		return ENDED_UNPROVABLE;
 	}
 	return r->has_tree ? ended_tree(r, pidfd, error) : ENDED_PROVEN;
+}
+
+static struct tenure_lease_page *ended_map_page(const char *path)
+{
+	struct stat st;
+	void *map = MAP_FAILED;
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	    st.st_size == (off_t)sizeof(struct tenure_lease_page))
+		map = mmap(NULL, sizeof(struct tenure_lease_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	(void)close(fd);
+	return map == MAP_FAILED ? NULL : map;
+}
+
+void ended_page(const struct record *r)
+{
+	struct tenure_lease_page *page = NULL;
+
+	/* A forged record must not end the page of a tenure that goes on elsewhere. */
+	if (r->owned && r->owner == geteuid() && r->page[0] == '/')
+		page = ended_map_page(r->page);
+	if (!page)
+		return;
+	if (page->magic == TENURE_LEASE_PAGE_MAGIC && page->token == r->token) {
+		__atomic_store_n(&page->deadline_ns, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&page->state, (uint32_t)TENURE_ENDED, __ATOMIC_RELEASE);
+		(void)unlink(r->page);
+	}
+	(void)munmap(page, sizeof *page);
 }

@@ -25,4 +25,10 @@ enum ended_result {
 enum ended_result ended_step(const struct record *r, const struct process_scope *scope, bool lock_same, int *pidfd,
                              struct tenure_error *error);
 
+/*
+ * The lease page of a tenure that is proven over says so to whoever still has it mapped: a supervisor that was killed,
+ * or is stopped, could not. Only a page of just that tenure is touched, and only one of this user. Best effort.
+ */
+void ended_page(const struct record *r);
+
 #endif

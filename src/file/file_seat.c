@@ -159,6 +159,29 @@ static void file_seat_reached(struct file_seat *seat)
 
 /* ---- the queue ---- */
 
+/*
+ * By its descriptor, and never through a symbolic link: others may write in a shared directory, and must not make us
+ * change the permissions of something else. The group is that of the store's directory, whoever makes it.
+ */
+static int file_seat_make_directory(const struct file_store *s, const char *path)
+{
+	bool made = mkdir(path, 0700) == 0;
+	int result, saved, fd;
+
+	if (!made && errno != EEXIST)
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -1;
+	if (made && (s->mode_dirs & S_IWGRP))
+		(void)!fchown(fd, (uid_t)-1, s->group);
+	result = made ? fchmod(fd, s->mode_dirs) : 0;
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return result;
+}
+
 static int file_seat_make_directories(struct file_seat *seat, struct tenure_error *error)
 {
 	char path[FILE_PATH_ROOM];
@@ -167,7 +190,7 @@ static int file_seat_make_directories(struct file_seat *seat, struct tenure_erro
 
 	for (size_t i = 0; code == 0 && i < 2; i++) {
 		file_seat_path(seat, names[i], path);
-		if (mkdir(path, 0700) == 0 ? chmod(path, seat->store->mode_dirs) != 0 : errno != EEXIST)
+		if (file_seat_make_directory(seat->store, path) != 0)
 			code = error_set(error, TENURE_EIO, errno, "cannot make %.200s", path);
 	}
 	return code;
@@ -371,13 +394,16 @@ void file_seat_look(struct file_seat *seat)
 static int file_seat_open_lock(struct file_seat *seat, struct tenure_error *error)
 {
 	char path[FILE_PATH_ROOM];
+	struct stat st;
 	int fd;
 
 	file_seat_path(seat, "lock", path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, seat->store->mode_locks);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot open the lock %.200s", path);
-	(void)fchmod(fd, seat->store->mode_locks);
+	/* Not what somebody else put there under this name, a hard link say. */
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && st.st_nlink == 1)
+		(void)fchmod(fd, seat->store->mode_locks);
 	seat->lock_fd = fd;
 	return 0;
 }
@@ -530,6 +556,7 @@ static void file_seat_fill(const struct file_seat *seat, struct record *r)
 	r->init = seat->tree->init;
 	(void)snprintf(r->containment, sizeof r->containment, "%s", seat->tree->containment);
 	memcpy(r->cgroup, seat->tree->cgroup, sizeof r->cgroup);
+	memcpy(r->page, seat->tree->page, sizeof r->page);
 }
 
 /* Writes the record whole or not at all. The caller has the lock. */
@@ -550,11 +577,11 @@ static int file_seat_write_record(const struct file_seat *seat, bool leading, en
 	file_seat_path(seat, "holder", final);
 	/* One that died left its own here, perhaps another user's: only whoever has the lock comes this way. */
 	(void)unlink(temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, seat->store->mode_files);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, seat->store->mode_record);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot write %.200s", temporary);
 	errno = 0;
-	if (fchmod(fd, seat->store->mode_files) != 0 || write(fd, text, used) != (ssize_t)used ||
+	if (fchmod(fd, seat->store->mode_record) != 0 || write(fd, text, used) != (ssize_t)used ||
 	    rename(temporary, final) != 0)
 		code = error_set(error, TENURE_EIO, errno ? errno : ENOSPC, "cannot write %.200s", final);
 	(void)close(fd);
@@ -655,6 +682,7 @@ static void file_seat_end_last(struct file_seat *seat)
 	lock_same = r.lock_dev == (uint64_t)seat->lock_dev && r.lock_inode == (uint64_t)seat->lock_inode;
 	switch (ended_step(&r, &seat->store->scope, lock_same, &pidfd, &error)) {
 	case ENDED_PROVEN:
+		ended_page(&r);
 		file_seat_lead(seat, true);
 		return;
 	case ENDED_PENDING:

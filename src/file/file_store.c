@@ -34,12 +34,17 @@ static void file_store_modes(struct file_store *s, mode_t dir)
 {
 	/* Not the sticky bit: what one candidate left behind, another one must be able to replace. */
 	s->mode_dirs = (unsigned)dir & 02777;
+	/* What is made in an election by one member of the group, the others must be able to use. */
+	if (dir & S_IWGRP)
+		s->mode_dirs |= S_ISGID;
 	s->mode_files = ((unsigned)dir & 0666) | 0600;
 	s->mode_locks = s->mode_files;
 	if (!(dir & S_IWGRP))
 		s->mode_locks &= ~060U;
 	if (!(dir & S_IWOTH))
 		s->mode_locks &= ~06U;
+	/* Nobody writes into a record in place, and by what it says processes are killed: its owner alone answers for it. */
+	s->mode_record = s->mode_files & ~022U;
 }
 
 int file_store_prepare(struct file_store *s, struct tenure_error *error)
@@ -60,6 +65,7 @@ int file_store_prepare(struct file_store *s, struct tenure_error *error)
 		        "candidates must be able to write in %.120s; choose another directory with --store file:DIR",
 		        s->root);
 	file_store_modes(s, st.st_mode);
+	s->group = st.st_gid;
 	s->ready = true;
 	return 0;
 }
@@ -76,7 +82,9 @@ int file_store_record(const struct file_store *s, const char *election, struct r
 {
 	char path[FILE_PATH_ROOM], text[RECORD_MAX_BYTES + 1];
 	ssize_t got = 0, used = 0;
-	int fd = open(file_store_path(s, election, "holder", path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	bool owned;
+	int code, fd = open(file_store_path(s, election, "holder", path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return TENURE_ENOENT;
@@ -86,6 +94,7 @@ int file_store_record(const struct file_store *s, const char *election, struct r
 		got = read(fd, text + used, sizeof text - (size_t)used);
 		used += got > 0 ? got : 0;
 	} while ((got > 0 && (size_t)used < sizeof text) || (got < 0 && errno == EINTR));
+	owned = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 	(void)close(fd);
 	if (got < 0)
 		return error_set(error, TENURE_EIO, errno, "cannot read %.200s", path);
@@ -95,7 +104,10 @@ int file_store_record(const struct file_store *s, const char *election, struct r
 	 */
 	if (file_store_lost(text, (size_t)used))
 		return TENURE_ENOENT;
-	return record_parse(r, text, (size_t)used, path, error);
+	code = record_parse(r, text, (size_t)used, path, error);
+	r->owned = owned;
+	r->owner = owned ? st.st_uid : 0;
+	return code;
 }
 
 /* ---- health ---- */

@@ -46,7 +46,8 @@ struct file_store {
 	char root[FILE_ROOT_ROOM];
 	bool allow_memory; /* ?volatile=yes */
 	bool ready;        /* the directory was seen to be there and fit */
-	unsigned mode_files, mode_locks, mode_dirs;
+	unsigned mode_files, mode_locks, mode_record, mode_dirs;
+	gid_t group; /* of the directory */
 	char id[NAMES_ID_MAX_BYTES + 1];
 	char identity[NAMES_IDENTITY_ROOM];
 	uint64_t nonce;

@@ -176,7 +176,9 @@ static int file_view_write_ask(const struct file_store *s, const char *election,
 	file_store_path(s, election, name, temporary);
 	file_store_path(s, election, "ask", final);
 	used = snprintf(text, sizeof text, FILE_ASK_HEAD "token %llu\nto %s\n", (unsigned long long)token, to);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* Never what somebody else put there: its name can be told from the queue. */
+	(void)unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot ask the leader: cannot write %.180s",
 		                 temporary);
@@ -240,16 +242,19 @@ bool file_view_take_ask(const struct file_store *s, const char *election, uint64
 		return false;
 	got = read(fd, text, sizeof text - 1);
 	(void)close(fd);
-	(void)unlink(path);
 	if (got <= 0)
 		return false;
 	text[got] = '\0';
 	head = (size_t)snprintf(expected, sizeof expected, FILE_ASK_HEAD "token %llu\nto ", (unsigned long long)token);
 	newline = strchr((size_t)got > head ? text + head : text, '\n');
-	/* For another tenure, or not written by Tenure: it asks nothing of this one. */
+	/*
+	 * For another tenure, or not written by Tenure: it asks nothing of this one. It is left alone, since by now another
+	 * wish may stand under its name; and a later leader, whom we may have missed, may still have to read it.
+	 */
 	if (strncmp(text, expected, head) != 0 || !newline ||
 	    (size_t)(newline - text - (ptrdiff_t)head) >= NAMES_IDENTITY_ROOM)
 		return false;
+	(void)unlink(path);
 	*newline = '\0';
 	memcpy(to, text + head, strlen(text + head) + 1);
 	return true;

@@ -200,7 +200,8 @@ int queue_enter(const char *path, const char *name, unsigned mode, uint64_t nonc
 	fd = queue_enter_unnamed(path, final, mode);
 	if (fd >= 0)
 		return fd;
-	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	(void)unlink(temporary); /* our own session's alone, if any */
+	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return error_set(error, lock_errno_code(errno), errno, "cannot enter the queue: cannot make %s",
 		                 temporary);

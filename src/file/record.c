@@ -40,6 +40,7 @@ static const struct record_field record_fields[] = {
 	RECORD_FIELD("init", RECORD_PROCESS, init),
 	RECORD_FIELD("containment", RECORD_TEXT, containment),
 	RECORD_FIELD("cgroup", RECORD_TEXT, cgroup),
+	RECORD_FIELD("page", RECORD_TEXT, page),
 	RECORD_FIELD("lock_dev", RECORD_U64, lock_dev),
 	RECORD_FIELD("lock_inode", RECORD_U64, lock_inode),
 	RECORD_FIELD("value", RECORD_VALUE, value),

@@ -21,7 +21,7 @@
 #include "base/process.h"
 #include "elector/store.h"
 
-#define RECORD_MAX_BYTES 16384
+#define RECORD_MAX_BYTES 20480
 
 struct record {
 	uint64_t leading; /* 1: the tenure goes on; 0: released, nothing of it lives */
@@ -36,9 +36,13 @@ struct record {
 	struct process_id warden, init;
 	char containment[16];
 	char cgroup[STORE_CGROUP_ROOM];
+	char page[STORE_PAGE_ROOM];    /* the path of the tenure's lease page: it must not outlive the tenure */
 	uint64_t lock_dev, lock_inode; /* the lock file that was locked: it may have been replaced since */
 	size_t value_bytes;
 	unsigned char value[STORE_VALUE_MAX_BYTES];
+	/* Not in the text: whose file it is, and whether nobody else could have written it. */
+	bool owned;
+	uint32_t owner;
 };
 
 /* The length written (no terminator counted), or 0 where `room` is too small: RECORD_MAX_BYTES always suffices. */
