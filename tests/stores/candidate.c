@@ -22,6 +22,7 @@
 #include <tenure/tenure.h>
 
 #define CANDIDATE_PATIENCE_MS 120000
+#define CANDIDATE_MANY        20000 /* elections of one process, at most */
 
 struct candidate {
 	struct tenure *t;
@@ -109,10 +110,12 @@ static int candidate_one(struct candidate *c, const char *mode, const char *elec
 
 static int candidate_many(struct candidate *c, long n)
 {
-	struct tenure_candidacy **all = calloc((size_t)n, sizeof *all);
+	static struct tenure_candidacy *all[CANDIDATE_MANY];
 	struct rlimit limit;
 	char name[32];
 
+	if (n < 1 || n > CANDIDATE_MANY)
+		return 64;
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);

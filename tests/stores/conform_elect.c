@@ -185,7 +185,7 @@ static void of_many_threads_never_two_lead_at_once(void **state)
 	}
 	for (int i = 0; i < CONTENDERS; i++)
 		assert_int_equal(pthread_join(contenders[i].thread, NULL), 0);
-	ledger_judge(ledger, CONTENDERS * ROUNDS);
+	ledger_judge(ledger, (size_t)CONTENDERS * ROUNDS);
 	ledger_free(ledger);
 }
 

@@ -11,17 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/*
- * For builds with ThreadSanitizer: libuv closes descriptors by bare system calls, so that a directory opened under the
- * same number seems to race with what was there before.
- */
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void)
-{
-	return "race:closedir\n";
-}
-
 /* ---- the stores ---- */
 
 static int fixture_unlink(const char *path, const struct stat *st, int flag, struct FTW *ftw)
