@@ -293,7 +293,8 @@ static void supervisor_message(struct supervisor *s, const struct channel_messag
 		break;
 	case CHANNEL_REFUSED:
 		tree_reap_warden(&s->tree);
-		supervisor_feed(s, PLAN_FAILED, supervisor_refused(s, message));
+		/* told to end before it stood, it refuses as well: that is no failure */
+		supervisor_feed(s, PLAN_FAILED, plan_wants_tree(&s->plan) ? supervisor_refused(s, message) : 0);
 		break;
 	case CHANNEL_NOT_STARTED:
 		supervisor_feed(s, PLAN_NOT_STARTED, supervisor_not_started(s, message));

@@ -206,6 +206,16 @@ def test_a_signal_while_waiting_ends_the_wait(kit, number):
     assert run.wait()[0] == 128 + number
 
 
+def test_told_to_end_while_it_starts_it_ends_without_a_complaint(kit):
+    """At each moment of the start: most of them find it before its warden and init stand."""
+    for i in range(80):
+        run = kit.run(command=["true"])
+        time.sleep(i / 10_000)
+        run.signal(signal.SIGTERM)
+        code, _, err = run.wait()
+        assert code in (0, 128 + signal.SIGTERM, 1000 + signal.SIGTERM) and "cannot" not in err
+
+
 def test_a_store_that_never_answers_gives_69(kit):
     kit.url = "file:/proc/no-such-place"
     code, _, err = kit.code("--wait", "500ms", command=["true"])
