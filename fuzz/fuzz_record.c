@@ -19,7 +19,8 @@ static void fuzz_accepted(const struct record *r)
 	CHECK(r->token >= 1 && r->token <= (uint64_t)TENURE_TOKEN_MAX && r->leading <= 1 && r->has_tree <= 1);
 	CHECK(r->value_bytes <= sizeof r->value);
 	CHECK(memchr(r->id, '\0', sizeof r->id) && memchr(r->identity, '\0', sizeof r->identity));
-	CHECK(memchr(r->cgroup, '\0', sizeof r->cgroup) && memchr(r->containment, '\0', sizeof r->containment));
+	CHECK(memchr(r->cgroup, '\0', sizeof r->cgroup) && memchr(r->page, '\0', sizeof r->page) &&
+	      memchr(r->containment, '\0', sizeof r->containment));
 	CHECK(r->holder.pid >= 0 && r->warden.pid >= 0 && r->init.pid >= 0);
 	n = record_format(r, once, sizeof once);
 	CHECK(n > 0);

@@ -320,6 +320,21 @@ def test_the_supervisors_death_ends_the_page(kit):
     until(lambda: not os.path.exists(path), "the page to be removed")
 
 
+def test_the_next_leader_ends_the_page_of_one_that_could_not(kit):
+    run = kit.run(command=["sh", "-c", 'echo "$TENURE_LEASE_PATH" >> ledger; exec sleep 1000'], cwd=kit.directory)
+    path = kit.wait_ledger(1)[0]
+    page = os.open(path, os.O_RDONLY)
+    assert os.pread(page, 32, 0)[24:] != bytes(8)
+    run.signal(signal.SIGSTOP)
+    os.kill(run.warden(), signal.SIGKILL)
+    assert next_leads(kit) == "next 2"
+    assert os.pread(page, 32, 0)[24:] == bytes(8)
+    os.close(page)
+    assert not os.path.exists(path)
+    run.signal(signal.SIGCONT)
+    assert run.wait()[0] == 75
+
+
 # --- the terminal ---
 
 

@@ -28,6 +28,7 @@ static struct record sample(void)
 		            .init = { INT32_MAX, 10 },
 		            .containment = "kernel",
 		            .cgroup = "/sys/fs/cgroup/a b%\n",
+		            .page = "/run/tenure/a_1.lease",
 		            .lock_dev = 1,
 		            .lock_inode = UINT64_MAX };
 
@@ -54,6 +55,7 @@ static void a_record_comes_back_as_it_was_written_with_any_value(void **state)
 	}
 	memset(r.value, 0xff, sizeof r.value); /* the longest there is fits */
 	memset(r.cgroup, '%', sizeof r.cgroup - 1);
+	memset(r.page, '%', sizeof r.page - 1);
 	r.value_bytes = sizeof r.value;
 	assert_true(record_format(&r, text, sizeof text) > 0);
 	assert_int_equal(record_format(&r, text, 100), 0);
