@@ -255,7 +255,7 @@ static void of_many_processes_never_two_lead_at_once_though_half_of_them_are_kil
 		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
 		assert_true(i % 2 == 0 ? WIFSIGNALED(status) : WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
-	ledger_judge(ledger, PROCESSES * PROCESS_TENURES);
+	ledger_judge(ledger, (size_t)PROCESSES * PROCESS_TENURES);
 	ledger_free(ledger);
 }
 
