@@ -28,7 +28,8 @@ static int lease_page_writer_file(const char *path, int *read_fd, struct tenure_
 
 	if (fd < 0)
 		return error_set(error, code, errno, "cannot make the lease page %s", path ? path : "in memory");
-	if (ftruncate(fd, sizeof(struct tenure_lease_page)) == 0) {
+	/* Whoever runs the program may let it drop to another user: whatever the umask, it can read the page. */
+	if ((!path || fchmod(fd, 0444) == 0) && ftruncate(fd, sizeof(struct tenure_lease_page)) == 0) {
 		*read_fd = path ? open(path, O_RDONLY | O_CLOEXEC) : fd;
 		if (*read_fd >= 0)
 			return fd;

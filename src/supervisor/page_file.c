@@ -26,7 +26,7 @@ static bool page_file_directory(char directory[PAGE_FILE_ROOM])
 	int n = snprintf(directory, PAGE_FILE_ROOM, "%s/tenure", base);
 	if (n < 0 || n >= PAGE_FILE_ROOM)
 		return false;
-	if (mkdir(directory, root ? 0755 : 0700) != 0 && errno != EEXIST)
+	if (mkdir(directory, root ? 0755 : 0700) != 0 ? errno != EEXIST : root && chmod(directory, 0755) != 0)
 		return false;
 	/* whoever could write there could put another page in place of ours */
 	return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;

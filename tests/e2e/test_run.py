@@ -106,6 +106,12 @@ def test_the_lease_page_is_there_by_descriptor_and_by_path_and_goes_away(kit):
     assert out[2].startswith("/run/tenure/") and not os.path.exists(out[2])
 
 
+def test_the_page_can_be_read_by_a_program_that_becomes_another_user(kit):
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", 'wc -c <"$TENURE_LEASE_PATH"']
+    code, out, err = kit.code(command=command, preexec_fn=lambda: os.umask(0o077))
+    assert code == 0 and out == "64\n", err
+
+
 def test_an_ended_page_stays_ended_for_whoever_has_it_open(kit):
     page = kit.directory / "page"
     script = f'ln -s "$TENURE_LEASE_PATH" {page}; while [ ! -e {kit.directory}/go ]; do sleep 0.01; done'
