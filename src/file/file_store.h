@@ -132,7 +132,6 @@ void file_store_health(struct file_store *s, const struct tenure_error *error);
 int file_store_record(const struct file_store *s, const char *election, struct record *r, struct tenure_error *error);
 
 /* seats (file_seat.c) */
-void file_seat_look(struct file_seat *seat);
 void file_seat_tick(struct file_seat *seat); /* every FILE_HEALTH_NS */
 int file_seat_take(struct store *s, const struct store_join *join, void *client_seat, struct store_seat **out,
                    struct tenure_error *error);
