@@ -45,25 +45,36 @@ static void error_cut(char *text, size_t room)
 	text[at] = '\0';
 }
 
+/* Appends what the system says. Of a text that is too long for both the end goes: the reason is what helps. */
+static void error_reason(char *text, size_t room, int os_errno)
+{
+	char words[96], reason[112];
+	size_t used = strlen(text), length;
+
+	(void)snprintf(reason, sizeof reason, ": %s", strerror_r(os_errno, words, sizeof words));
+	length = strlen(reason);
+	if (used + length >= room) {
+		(void)snprintf(reason, sizeof reason, "...: %s", strerror_r(os_errno, words, sizeof words));
+		length = strlen(reason);
+		error_cut(text, room - length);
+		used = strlen(text);
+	}
+	memcpy(text + used, reason, length + 1);
+}
+
 #undef error_set
 int error_set(struct tenure_error *error, int code, int os_errno, const char *format, ...)
 {
 	struct tenure_error full = { .code = code, .os_errno = os_errno, .retryable = error_retryable(code) };
 	va_list arguments;
-	size_t used;
 
 	if (!error)
 		return code;
 	va_start(arguments, format);
 	(void)vsnprintf(full.message, sizeof full.message, format, arguments);
 	va_end(arguments);
-	used = strlen(full.message);
-	if (os_errno != 0 && used < sizeof full.message - 1) {
-		char words[96];
-
-		(void)snprintf(full.message + used, sizeof full.message - used, ": %s",
-		               strerror_r(os_errno, words, sizeof words));
-	}
+	if (os_errno != 0)
+		error_reason(full.message, sizeof full.message, os_errno);
 	error_cut(full.message, sizeof full.message);
 	error_copy(error, &full);
 	return code;

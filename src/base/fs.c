@@ -12,21 +12,55 @@
 
 #include "base/error.h"
 
+enum fs_kind {
+	FS_FOREIGN, /* network, cluster, user space */
+	FS_MEMORY,
+	FS_KERNEL, /* files that are no files: what the kernel shows of itself */
+};
+
 struct fs_refused {
 	uint32_t magic; /* statfs(2), <linux/magic.h> and the file systems' own sources */
-	bool memory;
+	enum fs_kind kind;
 	const char *name;
 };
 
 static const struct fs_refused fs_refused[] = {
-	{ 0x6969u, false, "NFS" },        { 0xff534d42u, false, "CIFS" },     { 0xfe534d42u, false, "SMB2" },
-	{ 0x517bu, false, "SMB" },        { 0x01021997u, false, "9p" },       { 0x65735546u, false, "FUSE" },
-	{ 0x5346414fu, false, "AFS" },    { 0x6b414653u, false, "AFS" },      { 0x00c36400u, false, "Ceph" },
-	{ 0x01161970u, false, "GFS2" },   { 0x7461636fu, false, "OCFS2" },    { 0x0bd00bd0u, false, "Lustre" },
-	{ 0x73757245u, false, "Coda" },   { 0x564cu, false, "NCP" },          { 0x47504653u, false, "GPFS" },
-	{ 0x19830326u, false, "BeeGFS" }, { 0x786f4256u, false, "vboxsf" },   { 0x01021994u, true, "tmpfs" },
-	{ 0x858458f6u, true, "ramfs" },   { 0x958458f6u, true, "hugetlbfs" },
+	{ 0x6969u, FS_FOREIGN, "NFS" },         { 0xff534d42u, FS_FOREIGN, "CIFS" },
+	{ 0xfe534d42u, FS_FOREIGN, "SMB2" },    { 0x517bu, FS_FOREIGN, "SMB" },
+	{ 0x01021997u, FS_FOREIGN, "9p" },      { 0x65735546u, FS_FOREIGN, "FUSE" },
+	{ 0x5346414fu, FS_FOREIGN, "AFS" },     { 0x6b414653u, FS_FOREIGN, "AFS" },
+	{ 0x00c36400u, FS_FOREIGN, "Ceph" },    { 0x01161970u, FS_FOREIGN, "GFS2" },
+	{ 0x7461636fu, FS_FOREIGN, "OCFS2" },   { 0x0bd00bd0u, FS_FOREIGN, "Lustre" },
+	{ 0x73757245u, FS_FOREIGN, "Coda" },    { 0x564cu, FS_FOREIGN, "NCP" },
+	{ 0x47504653u, FS_FOREIGN, "GPFS" },    { 0x19830326u, FS_FOREIGN, "BeeGFS" },
+	{ 0x786f4256u, FS_FOREIGN, "vboxsf" },  { 0x01021994u, FS_MEMORY, "tmpfs" },
+	{ 0x858458f6u, FS_MEMORY, "ramfs" },    { 0x958458f6u, FS_MEMORY, "hugetlbfs" },
+	{ 0x9fa0u, FS_KERNEL, "proc" },         { 0x62656572u, FS_KERNEL, "sysfs" },
+	{ 0x27e0ebu, FS_KERNEL, "cgroup" },     { 0x63677270u, FS_KERNEL, "cgroup2" },
+	{ 0x1cd1u, FS_KERNEL, "devpts" },       { 0x64626720u, FS_KERNEL, "debugfs" },
+	{ 0x74726163u, FS_KERNEL, "tracefs" },  { 0x73636673u, FS_KERNEL, "securityfs" },
+	{ 0x62656570u, FS_KERNEL, "configfs" }, { 0xcafe4a11u, FS_KERNEL, "bpf" },
+	{ 0x19800202u, FS_KERNEL, "mqueue" },
 };
+
+static int fs_refuse(const struct fs_refused *r, const char *path, struct tenure_error *error)
+{
+	switch (r->kind) {
+	case FS_FOREIGN:
+		return error_set(error, TENURE_EUNSAFE, 0,
+		                 "%s is on %s: its locks don't reliably exclude; use a directory on a local disk", path,
+		                 r->name);
+	case FS_MEMORY:
+		return error_set(error, TENURE_EUNSAFE, 0,
+		                 "%s is on %s, a memory file system: tokens would restart with the host; use a "
+		                 "directory on a disk",
+		                 path, r->name);
+	case FS_KERNEL:
+		break;
+	}
+	return error_set(error, TENURE_EUNSAFE, 0, "%s is on %s, which keeps no files; use a directory on a local disk",
+	                 path, r->name);
+}
 
 /* Cuts the last component: "/a/b" -> "/a", "/a" -> "/", "a" -> ".". False where nothing is left to cut. */
 static bool fs_parent(char *path)
@@ -75,16 +109,8 @@ int fs_check_local(const char *path, bool allow_memory, struct tenure_error *err
 	for (size_t i = 0; i < sizeof fs_refused / sizeof fs_refused[0]; i++) {
 		const struct fs_refused *r = &fs_refused[i];
 
-		if ((uint32_t)info.f_type != r->magic || (r->memory && allow_memory))
-			continue;
-		if (r->memory)
-			return error_set(error, TENURE_EUNSAFE, 0,
-			                 "%s is on %s, a memory file system: tokens would restart with the host; use a "
-			                 "directory on a disk",
-			                 path, r->name);
-		return error_set(error, TENURE_EUNSAFE, 0,
-		                 "%s is on %s: its locks don't reliably exclude; use a directory on a local disk", path,
-		                 r->name);
+		if ((uint32_t)info.f_type == r->magic && !(r->kind == FS_MEMORY && allow_memory))
+			return fs_refuse(r, path, error);
 	}
 	return 0;
 }

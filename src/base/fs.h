@@ -10,7 +10,7 @@
 /*
  * Is `path` on a file system of this host alone? Where it does not exist yet, its nearest directory that does is
  * judged. 0; TENURE_EUNSAFE for a network, cluster or user-space file system, whose locks or durability are somebody
- * else's promise, and, unless `allow_memory`, for one that forgets everything with the host: the message names it.
+ * else's promise, for one of the kernel's that keeps no files, and, unless `allow_memory`, for one that forgets everything with the host: the message names it.
  * TENURE_EIO where it can't be told.
  */
 int fs_check_local(const char *path, bool allow_memory, struct tenure_error *error);

@@ -164,7 +164,8 @@ static int cli_run_verb(struct cli *cli, struct logs *logs, int argc, char **arg
 		memcpy(own, cli->verb->defaults, cli->verb->options_bytes);
 	code = options_parse(cli, argc, argv, &common, own, fault);
 	if (code != 0) {
-		(void)cli_fail_code(cli, code, "%s. See 'tenure %s --help'", fault, cli->verb->name);
+		(void)cli_fail_code(cli, code, "%s%s See 'tenure %s --help'", fault,
+		                    fault[strlen(fault) - 1] == '?' ? "" : ".", cli->verb->name);
 	} else if (common.help) {
 		help_verb(stdout, cli->verb);
 		code = output_flush(cli);

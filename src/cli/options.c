@@ -20,7 +20,7 @@ static const struct cli_option options_store[] = {
 	{ "id", 0, CLI_TEXT, "ID", "the candidate's label for people, 1 to 64 bytes (default: the host's name)",
 	  COMMON(id), 0, 0 },
 	{ "ttl", 0, CLI_DURATION, "DUR", "length of the lease (default: 10s); the file store has none", COMMON(ttl_ns),
-	  0, 0 },
+	  1, 0 },
 	{ "config", 0, CLI_TEXT, "FILE",
 	  "settings for what no flag and no variable gives (default: /etc/tenure/tenure.ini)", COMMON(config), 0, 0 },
 };
@@ -103,11 +103,12 @@ static bool options_set_duration(const struct cli_option *o, const char *text, u
 		*value = NS_NEVER;
 		return true;
 	}
-	if (text_duration_ns(text, value))
+	if (text_duration_ns(text, value) && *value >= o->min)
 		return true;
 	(void)snprintf(fault, OPTIONS_FAULT_ROOM,
-	               "bad --%s '%.60s': it is a duration with its unit (ms, s, m, h), as in 10s, 1m30s or 250ms%s",
-	               o->name, text, o->kind == CLI_DURATION_OR_FOREVER ? ", or forever" : "");
+	               "bad --%s '%.60s': it is a duration with its unit (ms, s, m, h), as in 10s, 1m30s or 250ms%s%s",
+	               o->name, text, o->min > 0 ? ", and not 0" : "",
+	               o->kind == CLI_DURATION_OR_FOREVER ? ", or forever" : "");
 	return false;
 }
 

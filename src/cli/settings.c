@@ -113,7 +113,8 @@ bool settings_absolute(char *out, size_t room, const char *url, const char *dire
 		return !b.overflow;
 	}
 	buf_text(&b, "file:");
-	for (const char *p = directory; *p; p++)
+	/* Of the root nothing is taken over: its slash comes below, and two would begin a host. */
+	for (const char *p = strcmp(directory, "/") == 0 ? "" : directory; *p; p++)
 		if (*p == '%' || *p == '?')
 			buf_text(&b, *p == '%' ? "%25" : "%3F");
 		else

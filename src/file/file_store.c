@@ -150,7 +150,8 @@ static int file_store_examine(struct file_store *s, struct tenure_error *error)
 	if (statvfs(s->root, &st) != 0) {
 		if (errno == ENOENT && !s->ready)
 			return 0; /* nobody has used it yet */
-		return error_set(error, TENURE_EIO, errno, "the store's directory %.150s is gone", s->root);
+		return error_set(error, TENURE_EIO, errno, "the store's directory %.150s %s", s->root,
+		                 errno == ENOENT ? "is gone" : "cannot be reached");
 	}
 	if (st.f_flag & ST_RDONLY)
 		return error_set(error, TENURE_EIO, EROFS, "the store's directory %.150s cannot be written", s->root);

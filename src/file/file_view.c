@@ -166,6 +166,12 @@ void file_view_list(struct store *store, store_list_each *each, store_done *done
 
 /* ---- asking the leader ---- */
 
+/* Who may not write in the election's directory may not ask: that is a matter of identity, not of the disk. */
+static int file_view_ask_code(int os_errno)
+{
+	return os_errno == EACCES || os_errno == EPERM ? TENURE_EDENIED : lock_errno_code(os_errno);
+}
+
 static int file_view_write_ask(const struct file_store *s, const char *election, uint64_t token, const char *to,
                                struct tenure_error *error)
 {
@@ -180,13 +186,13 @@ static int file_view_write_ask(const struct file_store *s, const char *election,
 	(void)unlink(temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return error_set(error, lock_errno_code(errno), errno, "cannot ask the leader: cannot write %.180s",
+		return error_set(error, file_view_ask_code(errno), errno, "cannot ask the leader: cannot write %.180s",
 		                 temporary);
 	errno = 0;
 	/* Whoever may take part may read it, like everything in the directory. */
 	if (write(fd, text, (size_t)used) != used || fchmod(fd, s->mode_files ? s->mode_files : 0644) != 0 ||
 	    rename(temporary, final) != 0) {
-		code = error_set(error, TENURE_EIO, errno ? errno : ENOSPC,
+		code = error_set(error, file_view_ask_code(errno), errno ? errno : ENOSPC,
 		                 "cannot ask the leader: cannot write %.180s", final);
 		(void)unlink(temporary);
 	}

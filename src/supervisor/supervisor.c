@@ -143,9 +143,12 @@ static void supervisor_state(struct supervisor *s, enum tenure_state state, cons
 		if (s->plan.phase != PLAN_RELEASING)
 			supervisor_feed(s, PLAN_LOST, 0);
 		break;
-	case TENURE_ENDED:
-		supervisor_feed(s, PLAN_ENDED, why->code != 0 ? supervisor_fail(s, why, why->code) : 0);
+	case TENURE_ENDED: {
+		int code = why->code != 0 ? supervisor_fail(s, why, why->code) : 0;
+		/* A limit that the store met (no tokens left) has nothing to do with the program. */
+		supervisor_feed(s, PLAN_ENDED, why->code == TENURE_ELIMIT ? 69 : code);
 		break;
+	}
 	}
 }
 

@@ -58,7 +58,7 @@ def test_version_is_told_for_people_and_programs(cli):
     (["server"], ["unknown verb 'server'", "tenure --help"]),
     (["--store", "file:/x", "status"], ["--store", "before the verb"]),
     (["help", "nothing"], ["unknown verb 'nothing'"]),
-    (["status", "--stroe", "x"], ["unknown option '--stroe'", "--store"]),
+    (["status", "--stroe", "x"], ["unknown option '--stroe': did you mean --store? See 'tenure status --help'"]),
     (["status", "-x"], ["unknown option '-x'"]),
     (["status", "--store"], ["--store needs a value"]),
     (["status", "a", "b"], ["'b' is one word too many"]),

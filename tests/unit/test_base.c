@@ -330,6 +330,22 @@ static void a_long_error_is_cut_at_a_whole_character(void **state)
 	}
 }
 
+static void a_long_error_keeps_the_systems_words(void **state)
+{
+	struct tenure_error error = TENURE_ERROR_INIT;
+	char path[512];
+
+	(void)state;
+	memset(path, 'n', sizeof path);
+	for (size_t length = 200; length < 300; length++) {
+		path[length] = '\0';
+		(void)error_set(&error, TENURE_EIO, ENAMETOOLONG, "cannot make %s", path);
+		assert_non_null(strstr(error.message, ": File name too long"));
+		assert_string_equal(strstr(error.message, ": "), ": File name too long");
+		path[length] = 'n';
+	}
+}
+
 static void an_older_smaller_error_struct_gets_what_it_has_room_for(void **state)
 {
 	union {
@@ -470,6 +486,7 @@ int main(void)
 		cmocka_unit_test(labels_are_utf8_without_spaces_controls_and_slashes),
 		cmocka_unit_test(an_error_says_what_where_and_the_systems_words),
 		cmocka_unit_test(a_long_error_is_cut_at_a_whole_character),
+		cmocka_unit_test(a_long_error_keeps_the_systems_words),
 		cmocka_unit_test(an_older_smaller_error_struct_gets_what_it_has_room_for),
 		cmocka_unit_test(structs_of_older_and_newer_callers_are_read_or_refused),
 		cmocka_unit_test(the_checksum_is_castagnolis),

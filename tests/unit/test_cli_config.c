@@ -136,6 +136,8 @@ static void a_relative_directory_means_the_same_after_a_chdir(void **state)
 	(void)state;
 	assert_true(settings_absolute(out, sizeof out, "file:s?volatile=yes", "/a%b/c?"));
 	assert_string_equal(out, "file:/a%25b/c%3F/s?volatile=yes");
+	assert_true(settings_absolute(out, sizeof out, "file:s", "/"));
+	assert_string_equal(out, "file:/s");
 	assert_true(settings_absolute(out, sizeof out, "file:/s", "/a"));
 	assert_string_equal(out, "file:/s");
 	assert_true(settings_absolute(out, sizeof out, "file:", "/a")); /* malformed: told by the library */

@@ -473,6 +473,9 @@ static void memory_file_systems_are_refused_by_name(void **state)
 	assert_non_null(strstr(error.message, "/dev/shm is on tmpfs"));
 	assert_int_equal(fs_check_local("/dev/shm", true, &error), 0);
 	assert_int_equal(fs_check_local("/dev/shm/not/made/yet", false, &error), TENURE_EUNSAFE);
+	assert_int_equal(fs_check_local("/proc/1/not", true, &error), TENURE_EUNSAFE);
+	assert_non_null(strstr(error.message, "on proc, which keeps no files"));
+	assert_int_equal(fs_check_local("/sys/x", true, &error), TENURE_EUNSAFE);
 	assert_int_equal(fs_check_local("/var/tmp", false, &error), 0);
 	assert_int_equal(fs_check_local("not/made/yet", false, &error), 0);
 	assert_int_equal(fs_check_local("/dev/null/x", false, &error), TENURE_EIO);
