@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/exit_code.h"
 #include "base/names.h"
 #include "cli/complete.h"
 #include "cli/help.h"
@@ -19,45 +20,6 @@
 #include "cli/settings.h"
 #include "cli/suggest.h"
 #include "cli/verbs.h"
-
-int cli_exit_code(int tenure_code)
-{
-	switch (tenure_code) {
-	case TENURE_OK:
-		return 0;
-	case TENURE_EINVAL:
-	case TENURE_EURL:
-	case TENURE_ENAME:
-	case TENURE_ENOSTORE:
-	case TENURE_ENOENT:
-	case TENURE_EAMBIGUOUS:
-	case TENURE_EUNSUPPORTED:
-		return 64;
-	case TENURE_EUNREACHABLE:
-	case TENURE_ELIMIT:
-	case TENURE_ENOMEM:
-		return 69;
-	case TENURE_EIO:
-		return 74;
-	case TENURE_NOT_LEADING:
-		return 75;
-	case TENURE_EPROTO:
-	case TENURE_EVERSION:
-	case TENURE_ECLUSTER:
-	case TENURE_EFOREIGN:
-		return 76;
-	case TENURE_EDENIED:
-	case TENURE_REFUSED:
-		return 77;
-	case TENURE_EUNSAFE:
-	case TENURE_ECLOCK:
-		return 78;
-	case TENURE_TIMEOUT:
-		return 124;
-	default: /* EEXIST, ESTATE, EFORKED, ECALLBACK, EINTERNAL: no user can cause them */
-		return 70;
-	}
-}
 
 int cli_fail_code(const struct cli *cli, int exit_code, const char *format, ...)
 {
@@ -74,7 +36,7 @@ int cli_fail_code(const struct cli *cli, int exit_code, const char *format, ...)
 
 int cli_fail(const struct cli *cli, const struct tenure_error *error)
 {
-	int exit_code = cli_exit_code(error->code);
+	int exit_code = exit_code_of(error->code);
 
 	/* The user can't see at the command line what the file says: malformed configuration, not bad usage. */
 	if (cli->store_origin == CLI_FROM_FILE && (error->code == TENURE_EURL || error->code == TENURE_ENOSTORE))

@@ -67,8 +67,6 @@ struct cli {
 int cli_fail(const struct cli *cli, const struct tenure_error *error);
 /* The same with a message of one's own. */
 int cli_fail_code(const struct cli *cli, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* CONTRACT's table for any code of tenure.h, 0 for 0. PURE. */
-int cli_exit_code(int tenure_code);
 /* 0; or prints what is wrong with the name and returns 64. */
 int cli_check_election(const struct cli *cli, const char *election);
 /*

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/exit_code.h"
 #include "base/names.h"
 #include "cli/drive.h"
 #include "cli/election_view.h"
@@ -45,7 +46,7 @@ static int handover_await_next(struct cli *cli, struct drive *d, const char *ele
 		int code = drive_step(d, until_ns);
 
 		if (code < 0)
-			return cli_fail_code(cli, cli_exit_code(code), "%s", tenure_strerror(code));
+			return cli_fail_code(cli, exit_code_of(code), "%s", tenure_strerror(code));
 	}
 	return handover_tell(cli, election, h);
 }

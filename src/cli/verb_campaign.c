@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exit_code.h"
 #include "cli/changes.h"
 #include "cli/cli.h"
 #include "cli/drive.h"
@@ -95,7 +96,7 @@ static int verb_campaign_wait(struct verb_campaign *v, struct drive *d)
 			return v->token ? 0 : 128 + code;
 		}
 		if (code < 0)
-			return cli_fail_code(v->cli, cli_exit_code(code), "%s", tenure_strerror(code));
+			return cli_fail_code(v->cli, exit_code_of(code), "%s", tenure_strerror(code));
 		if (v->exit_code != 0)
 			return v->exit_code;
 		if (tenure_state_of(v->candidacy, &error) == TENURE_ENDED)

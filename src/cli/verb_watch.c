@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/exit_code.h"
 #include "base/names.h"
 #include "cli/changes.h"
 #include "cli/drive.h"
@@ -55,7 +56,7 @@ static int verb_watch_follow(struct verb_watch *w, struct tenure *t, struct driv
 	tenure_observer_free(observer);
 	if (w->exit_code != 0)
 		return w->exit_code;
-	return code > 0 ? 128 + code : cli_fail_code(w->cli, cli_exit_code(code), "%s", tenure_strerror(code));
+	return code > 0 ? 128 + code : cli_fail_code(w->cli, exit_code_of(code), "%s", tenure_strerror(code));
 }
 
 static int verb_watch_run(struct cli *cli, void *options)

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/exit_code.h"
 #include "base/log.h"
 #include "client/client.h"
 #include "supervisor/descriptors.h"
@@ -45,35 +46,8 @@ static void supervisor_feed(struct supervisor *s, enum plan_input_kind kind, int
 
 static int supervisor_exit_code(int code)
 {
-	switch (code) {
-	case TENURE_EINVAL:
-	case TENURE_EURL:
-	case TENURE_ENAME:
-	case TENURE_ENOSTORE:
-	case TENURE_EUNSUPPORTED:
-		return 64;
-	case TENURE_EUNREACHABLE:
-		return 69;
-	case TENURE_EIO:
-		return 74;
-	case TENURE_NOT_LEADING:
-		return 75;
-	case TENURE_EPROTO:
-	case TENURE_EVERSION:
-	case TENURE_ECLUSTER:
-	case TENURE_EFOREIGN:
-		return 76;
-	case TENURE_EDENIED:
-		return 77;
-	case TENURE_EUNSAFE:
-	case TENURE_ECLOCK:
-		return 78;
-	case TENURE_ELIMIT:
-	case TENURE_ENOMEM:
-		return 126; /* the program could not be executed: no processes, descriptors or memory */
-	default:
-		return 70;
-	}
+	/* The program could not be executed: no processes, descriptors or memory for it. */
+	return code == TENURE_ELIMIT || code == TENURE_ENOMEM ? 126 : exit_code_of(code);
 }
 
 static int supervisor_fail(const struct supervisor *s, const struct tenure_error *error, int code)

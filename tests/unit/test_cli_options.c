@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/exit_code.h"
 #include "cli/changes.h"
 #include "cli/logs.h"
 #include "cli/options.h"
@@ -229,7 +230,7 @@ static void every_code_has_its_exit_code(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		assert_int_equal(cli_exit_code(rows[i].code), rows[i].exit_code);
+		assert_int_equal(exit_code_of(rows[i].code), rows[i].exit_code);
 }
 
 static void near_words_are_suggested_and_far_ones_are_not(void **state)
