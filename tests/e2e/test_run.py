@@ -195,7 +195,7 @@ def test_waiting_ends_when_its_time_is_over(kit):
 def test_whoever_waits_leads_when_the_leader_ends(kit):
     first = holder(kit)
     second = kit.run("--wait", "10s", command=["sh", "-c", "echo $TENURE_TOKEN"])
-    time.sleep(0.2)
+    until(lambda: list((kit.store / "job" / "waiting").glob("*")), "a place in the queue")
     assert second.p.poll() is None
     first.signal(signal.SIGTERM)
     assert first.wait()[0] == 143
@@ -207,7 +207,6 @@ def test_a_signal_while_waiting_ends_the_wait(kit, number):
     holder(kit)
     run = kit.run(command=["true"])
     until(lambda: list((kit.store / "job" / "waiting").glob("*")), "a place in the queue")
-    time.sleep(0.05)
     run.signal(number)
     assert run.wait()[0] == 128 + number
 
