@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -107,9 +108,46 @@ static void a_directory_that_is_no_cgroup_proves_nothing(void **state)
 	assert_true(cgroup_kill("/tmp") < 0);
 }
 
+static void only_a_cgroup_of_that_user_with_our_name_is_taken_for_ours(void **state)
+{
+	(void)state;
+	char path[CGROUP_PATH_ROOM], other[2 * CGROUP_PATH_ROOM];
+	assert_int_equal(cgroup_make(path, NULL), 0);
+	assert_int_equal(cgroup_is_of(path, geteuid()), 1);
+	assert_int_equal(cgroup_is_of(path, geteuid() + 1), TENURE_EFOREIGN);
+	/* the same by another name, and its parent, which is not ours to end */
+	snprintf(other, sizeof other, "%s/.", path);
+	assert_int_equal(cgroup_is_of(other, geteuid()), TENURE_EFOREIGN);
+	snprintf(other, sizeof other, "%s/..", path);
+	assert_int_equal(cgroup_is_of(other, geteuid()), TENURE_EFOREIGN);
+	snprintf(other, sizeof other, "%.*s", (int)(strrchr(path, '/') - path), path);
+	assert_int_equal(cgroup_is_of(other, geteuid()), TENURE_EFOREIGN);
+	cgroup_remove(path);
+	assert_int_equal(cgroup_is_of(path, geteuid()), 0);
+}
+
+static void a_directory_that_is_no_cgroup_and_a_link_to_one_are_not_taken_for_one(void **state)
+{
+	(void)state;
+	char path[CGROUP_PATH_ROOM], directory[] = "/tmp/tenure-test-XXXXXX", other[64];
+	assert_non_null(mkdtemp(directory));
+	snprintf(other, sizeof other, "%s/tenure-0123456789abcdef", directory);
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(cgroup_is_of(other, geteuid()), TENURE_EFOREIGN);
+	assert_int_equal(rmdir(other), 0);
+	assert_int_equal(cgroup_make(path, NULL), 0);
+	assert_int_equal(symlink(path, other), 0);
+	assert_int_equal(cgroup_is_of(other, geteuid()), TENURE_EFOREIGN);
+	cgroup_remove(path);
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(rmdir(directory), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_a_cgroup_of_that_user_with_our_name_is_taken_for_ours),
+		cmocka_unit_test(a_directory_that_is_no_cgroup_and_a_link_to_one_are_not_taken_for_one),
 		cmocka_unit_test(a_new_cgroup_is_empty_and_goes_away),
 		cmocka_unit_test(two_cgroups_have_different_names),
 		cmocka_unit_test(killing_ends_all_that_is_in_it_and_populated_proves_it),

@@ -209,9 +209,37 @@ static void a_process_without_descendants_has_none_to_be_killed(void **state)
 	end(pid);
 }
 
+static void the_user_of_a_process_is_its_real_one_and_known_until_it_is_reaped(void **state)
+{
+	(void)state;
+	uint32_t uid = 1;
+	int ready[2];
+	char c;
+	assert_int_equal(process_user(getpid(), &uid), 0);
+	assert_int_equal(uid, getuid());
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		/* what may not be dumped is root's in /proc, whoever runs it */
+		if (setresuid(65534, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(process_user(pid, &uid), 0);
+	assert_int_equal(uid, 65534);
+	end(pid);
+	assert_int_equal(process_user(pid, &uid), TENURE_ENOENT);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_user_of_a_process_is_its_real_one_and_known_until_it_is_reaped),
 		cmocka_unit_test(the_scope_names_the_boot_and_both_namespaces),
 		cmocka_unit_test(a_process_is_alive_until_it_is_a_zombie),
 		cmocka_unit_test(a_pid_with_another_start_time_is_another_process),
