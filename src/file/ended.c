@@ -52,12 +52,13 @@ static int ended_kill(const struct record *r, const struct process_id *id, int *
 	return 1;
 }
 
-/* Weak containment: while init lives, everything is found below it. */
-static void ended_kill_below(const struct record *r)
+/* Weak containment: while init lives everything is found below it, so it goes last. How many there are, as ended_kill(). */
+static int ended_kill_below(const struct record *r)
 {
-	if (strcmp(r->containment, "weak") == 0 && r->init.pid != 0 && process_state_of(&r->init) == PROCESS_ALIVE &&
-	    ended_may_kill(r, r->init.pid))
-		(void)process_kill_descendants(r->init.pid);
+	if (strcmp(r->containment, "weak") != 0 || r->init.pid == 0 || process_state_of(&r->init) != PROCESS_ALIVE ||
+	    !ended_may_kill(r, r->init.pid))
+		return 0;
+	return process_kill_descendants(r->init.pid);
 }
 
 /* As ended_kill(). */
@@ -82,8 +83,9 @@ static enum ended_result ended_tree(const struct record *r, int *pidfd, struct t
 
 	/* The warden first: it would report, and it holds the lock if the file was replaced underneath. */
 	warden = ended_kill(r, &r->warden, pidfd);
-	ended_kill_below(r);
-	init = ended_kill(r, &r->init, pidfd);
+	init = ended_kill_below(r);
+	if (init == 0)
+		init = ended_kill(r, &r->init, pidfd);
 	cgroup = warden < 0 || init < 0 ? 0 : ended_cgroup(r);
 	if (warden >= 0 && init >= 0 && cgroup >= 0)
 		return warden + init + cgroup > 0 ? ENDED_PENDING : ENDED_PROVEN;

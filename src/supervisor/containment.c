@@ -117,6 +117,16 @@ static bool containment_reap(pid_t init, bool *init_ended)
 	}
 }
 
+/*
+ * Weak: init last. While it lives, what loses its parent comes to it, and it holds the store's lock: so when whoever does
+ * this is killed in the middle of it, the rest is still found, and nobody else leads meanwhile.
+ */
+static void containment_kill_init_last(pid_t init, bool init_ended)
+{
+	if (init_ended || process_kill_descendants(init) == 0)
+		(void)process_kill_descendants(getpid());
+}
+
 /* One blow, and what it proves. In the warden, whose children the tree's processes are or become. */
 static bool containment_strike(const struct containment *c, bool *init_ended)
 {
@@ -125,7 +135,7 @@ static bool containment_strike(const struct containment *c, bool *init_ended)
 	if (c->level == SUPERVISOR_CGROUP)
 		(void)cgroup_kill(c->cgroup);
 	if (c->level == SUPERVISOR_WEAK)
-		(void)process_kill_descendants(getpid());
+		containment_kill_init_last(c->init.pid, *init_ended);
 	bool childless = containment_reap(c->init.pid, init_ended);
 	/* What moved itself out of the cgroup is still a descendant, or becomes a child of the subreaper that we are. */
 	if (c->level == SUPERVISOR_CGROUP && !childless && cgroup_populated(c->cgroup) == 0)
@@ -205,7 +215,7 @@ bool containment_is_dead(const struct containment *c, int init_pidfd, bool own_c
 		(void)containment_reap(0, &ended);
 		return init_dead;
 	}
-	(void)process_kill_descendants(getpid());
+	containment_kill_init_last(c->init.pid, init_dead);
 	return containment_reap(0, &ended);
 }
 

@@ -30,10 +30,14 @@ static void init_tell(const struct init *i, enum channel_type type, int value, i
 	(void)channel_send(i->settings->channel, &message, -1);
 }
 
-/* The warden is dead, or the program has ended: at level kernel the end of init is the end of all. */
+/*
+ * The warden is dead, or the program has ended: at level kernel the end of init is the end of all. At level weak init is
+ * the last one: what it left behind would be lost, should warden and supervisor be killed.
+ */
 static _Noreturn void init_leave(const struct init *i, bool warden_dead)
 {
-	if (warden_dead && i->settings->containment->level != SUPERVISOR_KERNEL)
+	enum supervisor_containment level = i->settings->containment->level;
+	if (level == SUPERVISOR_WEAK || (warden_dead && level == SUPERVISOR_CGROUP))
 		containment_end_below(i->settings->containment);
 	_exit(0);
 }

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from run_kit import LIMIT_S, alive, descendants, environment, until
+from run_kit import LIMIT_S, alive, children, descendants, environment, until
 
 PYTHON = sys.executable
 
@@ -390,6 +390,23 @@ def test_weak_containment_ends_descendants_that_left_their_session(kit):
     p.stdout.close()
     p.stderr.close()
     assert not alive(int(kit.ledger()[0]))
+
+
+def test_in_weak_containment_init_ends_what_the_program_leaves_before_itself(kit):
+    """While init lives nothing gets away, so neither warden nor supervisor is needed for the end."""
+    p = as_nobody(kit, command=["sh", "-c", "setsid -f sh -c 'echo $$ >> ledger; exec sleep 999'; exec sleep 999"])
+    left = int(kit.wait_ledger(1)[0])
+    warden = until(lambda: children(p.pid), "the warden")[0]
+    init = until(lambda: children(warden), "init")[0]
+    program = until(lambda: [child for child in children(init) if child != left], "the program")[0]
+    for stopped in (p.pid, warden):
+        os.kill(stopped, signal.SIGSTOP)
+    os.kill(program, signal.SIGKILL)
+    until(lambda: not alive(init), "the end of init")
+    assert not alive(left)
+    for killed in (warden, p.pid):
+        os.kill(killed, signal.SIGKILL)
+    p.communicate(timeout=LIMIT_S)
 
 
 @pytest.mark.parametrize("args", [[], ["--no-pid-namespace"]])
