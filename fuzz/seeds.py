@@ -34,7 +34,8 @@ def record():
     head = ("tenure-record 1\nleading 1\nid a\nidentity a_0123456789abcdef\ntoken 7\n"
             "since_unix_ns 1700000000000000000\ncause 1\nboot 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n"
             "pid_ns 4026531836\ntime_ns 4026531834\nholder 42 1234\nhas_tree 1\n"
-            "warden 43 1235\ninit 44 1236\ncontainment kernel\ncgroup /x%20y\npage /run/tenure/a_1.lease\nlock_dev 65024\n"
+            "warden 43 1235\ninit 44 1236\ncontainment kernel\ncgroup /x%20y\npage /run/tenure/a_1.lease\n"
+            "lock_dev 65024\n"
             "lock_inode 99\nvalue %00%ffv\n").encode()
     yield head
     yield head + b"end %016x\n" % crc32c(head)
