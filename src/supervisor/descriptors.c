@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/descriptors.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/syscall.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <unistd.h>
 
 #include <tenure/tenure.h>
 
-#define DESCRIPTORS_MOST    65536U
-#define DESCRIPTORS_CLOEXEC 4U /* CLOSE_RANGE_CLOEXEC of linux/close_range.h */
+#include "base/text.h"
+
+#define DESCRIPTORS_MOST 4096 /* looked at where there is no /proc */
 
 int descriptors_fill_standard(void)
 {
@@ -29,36 +33,39 @@ int descriptors_fill_standard(void)
 	return closed;
 }
 
-static void descriptors_close_range(unsigned first, unsigned last)
+static bool descriptors_are_kept(int fd, const int *keep, size_t n)
 {
-	if (first > last || syscall(SYS_close_range, first, last, 0U) == 0)
-		return;
-	for (unsigned fd = first; fd <= last && fd < DESCRIPTORS_MOST; fd++)
-		close((int)fd);
+	for (size_t i = 0; i < n; i++)
+		if (keep[i] == fd)
+			return true;
+	return false;
 }
 
-void descriptors_keep(int *keep, size_t n)
+static void descriptors_consider(int fd, const int *keep, size_t n)
 {
-	for (size_t i = 1; i < n; i++)
-		for (size_t k = i; k > 0 && keep[k - 1] > keep[k]; k--) {
-			int swapped = keep[k];
-			keep[k] = keep[k - 1];
-			keep[k - 1] = swapped;
-		}
-	unsigned next = 3;
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < (int)next)
-			continue;
-		descriptors_close_range(next, (unsigned)keep[i] - 1);
-		next = (unsigned)keep[i] + 1;
+	int flags = fd > 2 ? fcntl(fd, F_GETFD) : -1;
+	if (flags >= 0 && (flags & FD_CLOEXEC) && !descriptors_are_kept(fd, keep, n))
+		close(fd);
+}
+
+void descriptors_close_own(const int *keep, size_t n)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	if (!directory) {
+		for (int fd = 3; fd < DESCRIPTORS_MOST; fd++)
+			descriptors_consider(fd, keep, n);
+		return;
 	}
-	descriptors_close_range(next, ~0U);
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		uint64_t fd;
+		if (text_u64(entry->d_name, INT_MAX, &fd) && (int)fd != dirfd(directory))
+			descriptors_consider((int)fd, keep, n);
+	}
+	closedir(directory);
 }
 
 void descriptors_of_program(int closed_standard, int lease_fd)
 {
-	/* Where the call is missing nothing of ours leaks: all of it is close-on-exec from birth. */
-	(void)syscall(SYS_close_range, 3U, ~0U, DESCRIPTORS_CLOEXEC);
 	if (lease_fd >= 0)
 		(void)fcntl(lease_fd, F_SETFD, 0);
 	for (int fd = 0; fd < 3; fd++)

@@ -138,9 +138,9 @@ static void init_prepare(struct init *i)
 {
 	struct tenure_error error = TENURE_ERROR_INIT;
 	sigset_t child;
-	int keep[] = { i->settings->channel, i->settings->lock, i->settings->program->lease_fd };
+	const int keep[] = { i->settings->channel, i->settings->lock, i->settings->program->lease_fd };
 	(void)prctl(PR_SET_NAME, "tenure-init");
-	descriptors_keep(keep, sizeof keep / sizeof *keep);
+	descriptors_close_own(keep, sizeof keep / sizeof *keep);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	i->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -125,15 +125,19 @@ def test_an_ended_page_stays_ended_for_whoever_has_it_open(kit):
     os.close(fd)
 
 
-def test_the_program_inherits_nothing_but_its_streams_and_the_page(kit):
-    extra = os.open("/dev/null", os.O_RDONLY)
-    script = "import os; print(sorted(int(f) for f in os.listdir('/proc/self/fd')), os.environ['TENURE_LEASE_FD'])"
-    out = kit.code(command=[PYTHON, "-c", script], pass_fds=[extra])[1]
-    os.close(extra)
+@pytest.mark.parametrize("args", [[], ["--no-pid-namespace"]])
+def test_the_program_inherits_what_the_caller_left_open_and_the_page_and_nothing_else(kit, args):
+    read_end, write_end = os.pipe()
+    script = ("import os; os.write(%d, b'passed on'); fds = sorted(int(f) for f in os.listdir('/proc/self/fd')); "
+              "print(fds, os.environ['TENURE_LEASE_FD'])" % write_end)
+    out = kit.code(*args, command=[PYTHON, "-c", script], pass_fds=[write_end])[1]
+    os.close(write_end)
+    # the end of the file comes too: neither warden nor init outlives the program with it
+    assert os.read(read_end, 100) == b"passed on" and os.read(read_end, 100) == b""
+    os.close(read_end)
     fds, lease = out.rsplit(" ", 1)
-    # the last one is that of the listing itself
-    assert [fd for fd in json.loads(fds) if fd != int(lease)][:3] == [0, 1, 2]
-    assert len(json.loads(fds)) == 5 and int(lease) in json.loads(fds)
+    # one more is that of the listing itself
+    assert {0, 1, 2, write_end, int(lease)} < set(json.loads(fds)) and len(json.loads(fds)) == 6
 
 
 @pytest.mark.parametrize("closed", [[0], [2], [0, 2], [0, 1, 2]])
