@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct election_view_names { /* in the order of their letters */
+	char **names;
+	size_t n, room;
+	bool failed;
+};
+
 /* A store that does not answer in time is one that was not reached: 69, not 124. */
 static int election_view_fail(const struct cli *cli, int code, const struct tenure_error *error)
 {
@@ -51,7 +57,7 @@ static int election_view_compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int election_view_list(const struct cli *cli, struct tenure *t, struct election_view_names *names)
+static int election_view_list(const struct cli *cli, struct tenure *t, struct election_view_names *names)
 {
 	struct tenure_error error = TENURE_ERROR_INIT;
 	int code;
@@ -67,9 +73,49 @@ int election_view_list(const struct cli *cli, struct tenure *t, struct election_
 	return 0;
 }
 
-void election_view_names_free(struct election_view_names *names)
+static void election_view_names_free(struct election_view_names *names)
 {
 	for (size_t i = 0; i < names->n; i++)
 		free(names->names[i]);
 	free(names->names);
+}
+
+static int election_view_fill(const struct cli *cli, struct tenure *t, election_view_show *show,
+                              struct election_view_listing *l)
+{
+	struct election_view_names names;
+	int listed = election_view_list(cli, t, &names), worst = 0;
+
+	for (size_t i = 0; listed == 0 && i < names.n; i++) {
+		int code;
+		struct tenure_status *s = election_view_read(cli, t, names.names[i], &code);
+
+		if (s)
+			show(l, t, names.names[i], s);
+		else
+			worst = code;
+		tenure_status_free(s);
+	}
+	election_view_names_free(&names);
+	return listed != 0 ? listed : worst;
+}
+
+int election_view_all(const struct cli *cli, struct tenure *t, const char *const *heads, size_t n_heads,
+                      election_view_show *show)
+{
+	struct election_view_listing l = { .array = json_array() };
+	int code, printed;
+
+	output_table_init(&l.table, n_heads);
+	for (size_t i = 0; i < n_heads; i++)
+		output_table_cell(&l.table, heads[i]);
+	code = election_view_fill(cli, t, show, &l);
+	if (cli->format == CLI_TABLE) {
+		printed = output_table_print(cli, &l.table);
+		json_decref(l.array);
+	} else {
+		output_table_free(&l.table);
+		printed = output_json(cli, l.array);
+	}
+	return code != 0 ? code : printed;
 }

@@ -147,35 +147,18 @@ static void verb_status_row(struct output_table *table, const char *election, co
 	output_table_cell(table, v->healthy ? "ok" : "degraded");
 }
 
+static void verb_status_show(struct election_view_listing *l, struct tenure *t, const char *election,
+                             const struct tenure_status *s)
+{
+	(void)json_array_append_new(l->array, verb_status_json(t, election, client_status_view(s)));
+	verb_status_row(&l->table, election, client_status_view(s));
+}
+
 static int verb_status_all(const struct cli *cli, struct tenure *t)
 {
 	static const char *const heads[] = { "ELECTION", "LEADER", "TOKEN", "WAITING", "HEALTH" };
-	struct election_view_names names;
-	struct output_table table;
-	json_t *array = json_array();
-	int code = election_view_list(cli, t, &names);
 
-	output_table_init(&table, 5);
-	for (size_t i = 0; i < 5; i++)
-		output_table_cell(&table, heads[i]);
-	for (size_t i = 0; code == 0 && i < names.n; i++) {
-		struct tenure_status *s = election_view_read(cli, t, names.names[i], &code);
-
-		if (!s)
-			break;
-		(void)json_array_append_new(array, verb_status_json(t, names.names[i], client_status_view(s)));
-		verb_status_row(&table, names.names[i], client_status_view(s));
-		tenure_status_free(s);
-	}
-	if (code == 0 && cli->format == CLI_TABLE) {
-		code = output_table_print(cli, &table);
-	} else {
-		output_table_free(&table);
-		code = code == 0 ? output_json(cli, json_incref(array)) : code;
-	}
-	json_decref(array);
-	election_view_names_free(&names);
-	return code;
+	return election_view_all(cli, t, heads, 5, verb_status_show);
 }
 
 static int verb_status_run(struct cli *cli, void *options)
@@ -208,8 +191,8 @@ const struct cli_verb verb_status = {
 	        "An election that nobody ever led is shown without a leader; that is no error. On a file "
 	        "store leases do not run out, so expires_in_ms and ttl_ms are null.\n"
 	        "\n"
-	        "exit codes: 0 shown; 64 bad usage; 69 the store was not reached; 74 the disk failed; 76 the "
-	        "store is of another version.",
+	        "exit codes: 0 shown; 64 bad usage; 69 the store was not reached; 74 the disk failed; 76 an "
+	        "election is damaged or of another version: the others are shown.",
 	.needs = CLI_STORE | CLI_OUTPUT,
 	.run = verb_status_run,
 };

@@ -102,6 +102,9 @@ static int file_view_waiting(const struct file_store *s, const char *election, s
 static int file_view_leader(const struct file_store *s, const char *election, struct store_view *view,
                             struct tenure_error *error)
 {
+	struct tenure_error counter = TENURE_ERROR_INIT;
+	char path[FILE_PATH_ROOM];
+	uint64_t token;
 	struct record r;
 	int code = file_store_record(s, election, &r, error);
 
@@ -112,6 +115,10 @@ static int file_view_leader(const struct file_store *s, const char *election, st
 		return 0;
 	if (code != 0)
 		return code;
+	/* Nobody can lead by a counter that is damaged. One that this user may not read tells nothing. */
+	code = counter_read(file_store_path(s, election, NULL, path), &token, &counter);
+	if (code != 0 && counter.os_errno != EACCES)
+		view->healthy = false;
 	view->cause = (enum tenure_cause)r.cause;
 	if (!file_view_led(s, election, &r)) {
 		if (r.leading)

@@ -279,3 +279,17 @@ def test_a_file_in_the_place_of_the_directory_is_told(cli):
         pass
     result = cli.run("campaign", "job")
     assert result.returncode == 74 and cli.store_directory in result.stderr
+
+
+def test_a_damaged_election_is_told_and_does_not_hide_the_others(cli):
+    for election in "abc":
+        assert cli.run("run", election, "--", "true").returncode == 0
+    with open(os.path.join(cli.store_directory, "b", "holder"), "w", encoding="utf-8") as f:
+        f.write("garbage\n")
+    os.truncate(os.path.join(cli.store_directory, "c", "counter"), 10)
+    listed = cli.run("list", "-o", "json")
+    assert listed.returncode == 76 and "b/holder is not a record of Tenure" in listed.stderr
+    assert [row["election"] for row in json.loads(listed.stdout)] == ["a", "c"]
+    status = cli.run("status", "-o", "json")
+    assert status.returncode == 76
+    assert [(row["election"], row["healthy"]) for row in json.loads(status.stdout)] == [("a", True), ("c", False)]
