@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <dirent.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -307,4 +309,87 @@ int process_kill_descendants(int32_t root)
 	free(table.rows);
 	free(table.below);
 	return result != 0 ? result : n_alive;
+}
+
+/* ---- processes of other PID namespaces ---- */
+
+#define PROCESS_HOST_PID_NS 0xeffffffcU /* PROC_PID_INIT_INO of the kernel: the inode of the first PID namespace */
+#define PROCESS_MOST_LEVELS 33          /* namespaces nest 32 deep */
+
+/* The pids of a process in its namespace and those above, outermost first: their number, 0 where it can't be told. */
+static size_t process_levels(int32_t pid, uint64_t pids[PROCESS_MOST_LEVELS])
+{
+	char path[40], text[4096];
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	if (process_slurp(path, text, sizeof text) < 0)
+		return 0;
+	const char *at = strstr(text, "\nNSpid:");
+	size_t n = 0;
+	for (at = at ? at + strlen("\nNSpid:") : ""; *at == '\t' && n < PROCESS_MOST_LEVELS; n++) {
+		size_t n_bytes = strcspn(++at, "\t\n");
+		if (!text_u64_n(at, n_bytes, INT32_MAX, &pids[n]))
+			return 0;
+		at += n_bytes;
+	}
+	return n;
+}
+
+/*
+ * Is it called `wanted` in that namespace? From its own one upwards: each step is one back in the list of its pids. 1 or
+ * 0, also for one that is gone; TENURE_EIO: it exists and can't be looked at, so nothing may be concluded.
+ */
+static int process_is_called(int32_t pid, uint64_t pid_ns_inode, int32_t wanted)
+{
+	char path[40];
+	uint64_t pids[PROCESS_MOST_LEVELS];
+	struct stat st;
+	snprintf(path, sizeof path, "/proc/%d/ns/pid", pid);
+	int ns = open(path, O_RDONLY | O_CLOEXEC), found = 0;
+	size_t level = process_levels(pid, pids);
+	if (ns < 0 || level == 0) {
+		if (ns >= 0)
+			close(ns);
+		return process_exists(pid) ? TENURE_EIO : 0;
+	}
+	for (; ns >= 0 && level > 0; level--) {
+		if (fstat(ns, &st) == 0 && (uint64_t)st.st_ino == pid_ns_inode) {
+			found = pids[level - 1] == (uint64_t)wanted;
+			break;
+		}
+		int parent = ioctl(ns, NS_GET_PARENT);
+		close(ns);
+		ns = parent;
+	}
+	if (ns >= 0)
+		close(ns);
+	return found;
+}
+
+int process_from_namespace(const struct process_id *id, uint64_t pid_ns_inode, struct process_id *here)
+{
+	*here = (struct process_id) { 0 };
+	if (geteuid() != 0 || process_inode("/proc/self/ns/pid") != PROCESS_HOST_PID_NS)
+		return TENURE_EUNSUPPORTED;
+	DIR *directory = process_proc_is_ours() ? opendir("/proc") : NULL;
+	if (!directory)
+		return TENURE_EIO;
+	int found = 0;
+	for (struct dirent *entry; found == 0 && (entry = readdir(directory));) {
+		struct process_stat stat;
+		uint64_t pid;
+		if (!text_u64(entry->d_name, INT32_MAX, &pid))
+			continue;
+		int known = process_stat_read((int32_t)pid, &stat);
+		if (known == TENURE_ENOENT)
+			continue;
+		found = known != 0                            ? TENURE_EIO
+		        : stat.start_ticks != id->start_ticks ? 0
+		                                              : process_is_called((int32_t)pid, pid_ns_inode, id->pid);
+		if (found == 1)
+			*here = (struct process_id) { .pid = (int32_t)pid, .start_ticks = stat.start_ticks };
+	}
+	closedir(directory);
+	if (found < 0)
+		return found;
+	return found == 1 ? 0 : TENURE_ENOENT;
 }

@@ -55,4 +55,12 @@ int process_user(int32_t pid, uint32_t *uid);
  */
 int process_kill_descendants(int32_t root);
 
+/*
+ * The same process, as this PID namespace numbers it, for one that another namespace (by the inode of its ns/pid) wrote
+ * down. Only root in the host's own PID namespace sees everything, and so can tell that there is none.
+ * 0, *here set; TENURE_ENOENT: no such process lives on this host; TENURE_EUNSUPPORTED: not to be told from here;
+ * TENURE_EIO: /proc can't be read.
+ */
+int process_from_namespace(const struct process_id *id, uint64_t pid_ns_inode, struct process_id *here);
+
 #endif

@@ -104,28 +104,45 @@ static enum ended_result ended_tree(const struct record *r, int *pidfd, struct t
 	return ENDED_UNPROVABLE;
 }
 
-enum ended_result ended_step(const struct record *r, const struct process_scope *scope, bool lock_same, int *pidfd,
-                             struct tenure_error *error)
+/* Do its process ids mean something else here? */
+static bool ended_is_elsewhere(const struct record *r, const struct process_scope *scope)
 {
-	*pidfd = -1;
-	if (!r->leading)
-		return ENDED_PROVEN;
-	if (r->scope.boot_id[0] != '\0' && scope->boot_id[0] != '\0' && strcmp(r->scope.boot_id, scope->boot_id) != 0)
-		return ENDED_PROVEN; /* the host was restarted since */
-	/* A lone process that held this very lock is over once the lock is free: its descriptors close after its last
-	 * step. */
-	if (!r->has_tree && lock_same)
-		return ENDED_PROVEN;
-	if (scope->boot_id[0] == '\0' || r->scope.pid_ns_inode != scope->pid_ns_inode ||
-	    r->scope.time_ns_inode != scope->time_ns_inode) {
-		(void)error_set(error, TENURE_EIO, 0,
-		                "the last holder %.40s (token %llu) ran in another PID or time namespace: its end "
-		                "cannot be proven "
-		                "from here; start a candidate there or, once you know that it is over, remove the "
-		                "election's file 'holder'",
-		                r->identity, (unsigned long long)r->token);
-		return ENDED_UNPROVABLE;
-	}
+	return scope->boot_id[0] == '\0' || r->scope.pid_ns_inode != scope->pid_ns_inode ||
+	       r->scope.time_ns_inode != scope->time_ns_inode;
+}
+
+/* One process of the record under its number here; none, where it is dead. */
+static int ended_translate_one(const struct record *r, struct process_id *id)
+{
+	struct process_id here = { 0 };
+	int code = id->pid == 0 ? TENURE_ENOENT : process_from_namespace(id, r->scope.pid_ns_inode, &here);
+
+	*id = here;
+	return code == TENURE_ENOENT ? 0 : code;
+}
+
+/*
+ * A container that was killed whole leaves nobody in its PID namespace who could tell. The host's own namespace contains
+ * all others, so a candidate there can. 0, or a code: it can't be told from here.
+ */
+static int ended_translate(const struct record *r, const struct process_scope *scope, struct record *here)
+{
+	int code =
+	        scope->boot_id[0] != '\0' && r->scope.time_ns_inode == scope->time_ns_inode ? 0 : TENURE_EUNSUPPORTED;
+
+	*here = *r;
+	if (code == 0)
+		code = ended_translate_one(r, &here->warden);
+	if (code == 0)
+		code = ended_translate_one(r, &here->init);
+	if (code == 0)
+		code = ended_translate_one(r, &here->holder);
+	return code;
+}
+
+/* With ids that mean something here. */
+static enum ended_result ended_here(const struct record *r, bool lock_same, int *pidfd, struct tenure_error *error)
+{
 	if (r->has_tree && lock_same)
 		return ended_tree(r, pidfd, error);
 	/* The lock file was replaced under a living holder: whoever did that must undo it, we do not kill for it. */
@@ -138,6 +155,33 @@ enum ended_result ended_step(const struct record *r, const struct process_scope 
 		return ENDED_UNPROVABLE;
 	}
 	return r->has_tree ? ended_tree(r, pidfd, error) : ENDED_PROVEN;
+}
+
+enum ended_result ended_step(const struct record *r, const struct process_scope *scope, bool lock_same, int *pidfd,
+                             struct tenure_error *error)
+{
+	struct record here;
+
+	*pidfd = -1;
+	if (!r->leading)
+		return ENDED_PROVEN;
+	if (r->scope.boot_id[0] != '\0' && scope->boot_id[0] != '\0' && strcmp(r->scope.boot_id, scope->boot_id) != 0)
+		return ENDED_PROVEN; /* the host was restarted since */
+	/* A lone process that held this very lock is over once the lock is free: its descriptors close after its last
+	 * step. */
+	if (!r->has_tree && lock_same)
+		return ENDED_PROVEN;
+	if (ended_is_elsewhere(r, scope) && ended_translate(r, scope, &here) == 0)
+		return ended_here(&here, lock_same, pidfd, error);
+	if (ended_is_elsewhere(r, scope)) {
+		(void)error_set(error, TENURE_EIO, 0,
+		                "the last holder %.40s (token %llu) ran in another PID or time namespace: its end "
+		                "cannot be proven from here; start a candidate there, or as root on the host, or, once "
+		                "you know that it is over, remove the file 'holder'",
+		                r->identity, (unsigned long long)r->token);
+		return ENDED_UNPROVABLE;
+	}
+	return ended_here(r, lock_same, pidfd, error);
 }
 
 static struct tenure_lease_page *ended_map_page(const char *path)

@@ -297,7 +297,8 @@ def test_one_that_stays_campaigns_again_behind_those_that_wait(kit):
 
 
 def test_one_that_stays_backs_off_when_its_program_fails_at_once(kit):
-    program = ("import signal, time; f = open('ledger', 'a+'); f.write(f'{time.monotonic()}\\n'); f.flush(); f.seek(0)\n"
+    program = ("import signal, time\n"
+               "f = open('ledger', 'a+'); f.write(f'{time.monotonic()}\\n'); f.flush(); f.seek(0)\n"
                "if len(f.readlines()) < 3: raise SystemExit(1)\n"
                "signal.pause()")
     run = kit.run("--stay", command=[PYTHON, "-c", program], cwd=kit.directory)
@@ -315,6 +316,19 @@ def test_one_that_stays_starts_again_at_once_when_its_program_ended_well(kit):
     run.signal(signal.SIGTERM)
     # it may be hit while waiting or while running
     assert run.wait()[0] in (0, 143)
+
+
+def test_after_a_container_was_killed_whole_a_candidate_of_the_host_leads(kit):
+    """Nobody in that PID namespace can tell any more: the host's own one sees that nothing of it lives."""
+    command = ["sh", "-c", "echo started >> ledger; exec sleep 1000"]
+    inside = subprocess.Popen(["unshare", "-p", "-f", "--mount-proc",
+                               kit.tenure, "run", "job", "--store", kit.url, "--", *command],
+                              cwd=kit.directory, env=kit.env, stderr=subprocess.DEVNULL)
+    kit.wait_ledger(1)
+    for pid in descendants(inside.pid)[:1]:  # the container's pid 1
+        os.kill(pid, signal.SIGKILL)
+    assert kit.code("--wait", "10s", command=["sh", "-c", "exit $TENURE_TOKEN"])[0] == 2
+    inside.wait()
 
 
 # --- containment ---
