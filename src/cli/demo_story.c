@@ -68,14 +68,14 @@ static void demo_story_title(struct demo_story *s)
 
 	printf("Three candidates of one election, \"" DEMO_CAST_ELECTION "\", on this host. Each one is\n"
 	       "  tenure run " DEMO_CAST_ELECTION " --stay -- CMD\n"
-	       "where CMD writes to an account, from three processes, with its token, %s.\n"
-	       "The store is a directory on disk, %s; containment: %s.\n",
+	       "where CMD writes to an account, from three processes, with its token,\n"
+	       "%s. The store is a directory on disk,\n"
+	       "%s; containment: %s.\n",
 	       s->cast.guarded ? "through a guard" : "and asks NO guard (--break=fencing)", s->cast.stage.directory,
 	       supervisor_containment_name(best));
 	if (s->broken == DEMO_STORY_NAIVE)
-		printf("--break=kill: candidate a is no \"tenure run\". A script campaigns in one process, and runs "
-		       "CMD in "
-		       "another.\n");
+		printf("--break=kill: candidate a is no \"tenure run\". A script campaigns in one\n"
+		       "process, and runs CMD in another.\n");
 	(void)putchar('\n');
 	(void)fflush(stdout);
 }
@@ -103,9 +103,8 @@ static int demo_story_next(struct demo_story *s, uint64_t since_ns, const char *
 	if (!c)
 		return cli_fail_code(s->cast.stage.cli, 70, "an unknown candidate '%s' leads", t->holder);
 	demo_cast_lead(&s->cast, t, &lead);
-	demo_story_step(s, "%s leads with token %" PRIu64 ", %.1f ms after %s; its program runs after %.1f ms",
-	                t->holder, t->token, demo_story_ms(since_ns, lead.at_ns), since,
-	                demo_story_ms(since_ns, t->first_ns));
+	demo_story_step(s, "%s leads with token %" PRIu64 ", %.1f ms after %s; its program after %.1f ms", t->holder,
+	                t->token, demo_story_ms(since_ns, lead.at_ns), since, demo_story_ms(since_ns, t->first_ns));
 	s->token = t->token;
 	s->leader = c->id;
 	return 0;
@@ -134,9 +133,9 @@ static int demo_story_elect(struct demo_story *s)
 		return code;
 	s->first = s->leader;
 	s->first_token = s->token;
-	demo_story_more("b and c wait. One more write of %s, with token %" PRIu64
-	                ", is given to a courier and stays on its way.",
-	                s->first, s->first_token);
+	demo_story_more("b and c wait. One more write of %s, with token %" PRIu64 ", is given to a courier", s->first,
+	                s->first_token);
+	demo_story_more("and stays on its way.");
 	return demo_story_scene(s);
 }
 
@@ -192,7 +191,7 @@ static int demo_story_late_write(struct demo_story *s)
 		code = demo_cast_wait_end(d, &d->courier, &ended);
 	if (code != 0)
 		return code;
-	demo_story_step(s, "The late write of %s arrives. %s%s (exit code %d)", s->first,
+	demo_story_step(s, "The late write of %s arrives. %s%s (exit %d)", s->first,
 	                ended == DEMO_STORY_REFUSED ? "The guard: " : "No guard: ", line, ended);
 	if (ended != (d->guarded ? DEMO_STORY_REFUSED : 0))
 		return cli_fail_code(d->stage.cli, 70, "the late write was to be %s",
@@ -303,13 +302,12 @@ static void demo_story_ending(const struct demo_story *s, int verdict)
 	if (s->broken == DEMO_STORY_NO_GUARD)
 		printf("\nWithout the guard the late write landed. 'tenure demo' shows the same with it.\n");
 	else if (s->broken == DEMO_STORY_NAIVE)
-		printf("\nElected is not contained: the old program went on. 'tenure demo' shows the same under "
-		       "'tenure "
-		       "run'.\n");
+		printf("\nElected is not contained: the old program went on.\n"
+		       "'tenure demo' shows the same under 'tenure run'.\n");
 	else if (verdict == 0)
 		printf("\nTo try next:\n"
 		       "  tenure run job -- CMD            your program, under one leader on this host\n"
-		       "  tenure guard account --token $TENURE_TOKEN -- CMD    a write of it, through the guard\n"
+		       "  tenure guard account --token $TENURE_TOKEN -- CMD      a guarded write of it\n"
 		       "  tenure demo --stay               play with it\n"
 		       "  tenure demo --break=fencing      the guard off: what the checker says then\n"
 		       "  tenure demo --break=kill         the old program left alive\n");

@@ -86,8 +86,7 @@ void file_place_on_again(void *arg)
 	if (seat->phase != FILE_SEAT_QUEUED || !seat->behind)
 		return;
 	if (++seat->again_burst < FILE_BURST)
-		loop_timer_arm(&seat->again,
-		               clock_add_ns(clock_now_or_zero_ns(), CLOCK_NS_PER_MS << seat->again_burst));
+		loop_timer_arm(&seat->again, clock_add_ns(clock_now_or_zero_ns(), file_burst_ns(seat->again_burst)));
 	file_place_look(seat);
 }
 
@@ -280,7 +279,7 @@ static void file_place_try_again_soon(struct file_seat *seat)
 {
 	if (seat->burst >= FILE_BURST)
 		return;
-	loop_timer_arm(&seat->timer, clock_add_ns(clock_now_or_zero_ns(), CLOCK_NS_PER_MS << seat->burst));
+	loop_timer_arm(&seat->timer, clock_add_ns(clock_now_or_zero_ns(), file_burst_ns(seat->burst)));
 	seat->burst++;
 }
 

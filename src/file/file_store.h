@@ -35,9 +35,15 @@
  */
 #define FILE_HEALTH_NS  CLOCK_NS_PER_S
 #define FILE_LOOK_EVERY 5
-/* Looks after a lock was closed, 1, 2, 4, ... ms apart: the kernel tells of the closing a moment before the lock is
- * gone. */
-#define FILE_BURST 10
+/*
+ * Looks after a lock was closed, 1, 2, 4, 8, 16, 16, ... ms apart, for about a second: the kernel tells of the closing a
+ * moment before the lock is gone.
+ */
+#define FILE_BURST 64
+static inline uint64_t file_burst_ns(unsigned n)
+{
+	return CLOCK_NS_PER_MS << (n < 4 ? n : 4);
+}
 /* A free lock that the head of the queue does not take for so long may be taken by the second: the head is stopped,
  * say. */
 #define FILE_OVERTAKE_NS (50 * CLOCK_NS_PER_MS)

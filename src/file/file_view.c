@@ -310,7 +310,7 @@ void file_view_look(struct file_watch *w)
 		return; /* read again with the next change; health tells of a disk that fails */
 	value_crc = crc32c(view.value, view.value_bytes);
 	if (view.led && w->burst < FILE_BURST)
-		loop_timer_arm(&w->timer, clock_add_ns(clock_now_or_zero_ns(), CLOCK_NS_PER_MS << w->burst++));
+		loop_timer_arm(&w->timer, clock_add_ns(clock_now_or_zero_ns(), file_burst_ns(w->burst++)));
 	if (w->told && w->led == view.led && w->token == view.token && w->value_crc == value_crc)
 		return;
 	w->told = true;

@@ -88,7 +88,7 @@ def test_the_story_is_told_whole_with_a_clean_verdict(place):
     assert tokens_of(done.stdout) == [1, 2, 3]
     leaders = re.findall(r"(\w) leads with token \d, \d+\.\d ms after", done.stdout)
     assert leaders == ["a", "b", "c"]
-    assert re.search(r"refused: token 1, the mark is 2 \(exit code 77\)", done.stdout)
+    assert re.search(r"refused: token 1, the mark is 2 \(exit 77\)", done.stdout)
     assert re.search(r"tenure transfer job --to " + leaders[2], done.stdout)
     assert re.search(r"[1-9]\d* writes admitted, 1 refused", done.stdout)
     assert "no violation\n" in done.stdout
