@@ -46,7 +46,8 @@ static void warden_lower_oom_score(struct warden *w)
 
 static void warden_prepare(struct warden *w)
 {
-	const int keep[] = { w->settings->channel, w->settings->lock, w->settings->program.lease_fd, w->settings->page_lock };
+	const int keep[] = { w->settings->channel, w->settings->lock, w->settings->program.lease_fd,
+		             w->settings->page_lock };
 	signals_block_all();
 	(void)prctl(PR_SET_NAME, "tenure-warden");
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
