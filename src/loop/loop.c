@@ -148,17 +148,11 @@ void loop_timer_arm(struct loop_timer *t, uint64_t at_ns)
 	loop_arm_clock(t->loop);
 }
 
-static void loop_on_clock(uv_poll_t *handle, int status, int events)
+static void loop_run_timers(struct loop *l)
 {
-	struct loop *l = handle->data;
-	uint64_t expirations, now_ns;
+	uint64_t now_ns = clock_now_or_zero_ns();
 	unsigned most = LOOP_TIMERS_AT_ONCE;
 
-	(void)status;
-	(void)events;
-	(void)!read(l->timer_fd, &expirations, sizeof expirations);
-	l->armed_ns = 0; /* it has fired: arm it again whatever comes next */
-	now_ns = clock_now_or_zero_ns();
 	if (now_ns == 0) {
 		/* A clock that has failed since: the first timer is due all the same, but nothing may spin. */
 		(void)poll(NULL, 0, LOOP_CLOCKLESS_MS);
@@ -175,6 +169,18 @@ static void loop_on_clock(uv_poll_t *handle, int status, int events)
 	}
 	loop_arm_clock(l);
 	l->after(l->arg);
+}
+
+static void loop_on_clock(uv_poll_t *handle, int status, int events)
+{
+	struct loop *l = handle->data;
+	uint64_t expirations;
+
+	(void)status;
+	(void)events;
+	(void)!read(l->timer_fd, &expirations, sizeof expirations);
+	l->armed_ns = 0; /* it has fired: arm it again whatever comes next */
+	loop_run_timers(l);
 }
 
 static void loop_on_wake_up(uv_async_t *handle)
@@ -322,6 +328,9 @@ void loop_run_ready(struct loop *l)
 	do {
 		l->unarmed = false;
 		(void)uv_run(&l->uv, UV_RUN_NOWAIT);
+		/* Who comes at the instant that was asked for need not wait for the kernel to have noticed it, too. */
+		if (l->root && l->root->at_ns <= clock_now_or_zero_ns())
+			loop_run_timers(l);
 	} while (l->unarmed);
 }
 
