@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -288,6 +289,10 @@ def main():
     parser.add_argument("--build", default="build", help="where the build directories are made")
     parser.add_argument("what", nargs="*", help="all, lint, or stages: " + ", ".join(STAGES))
     args = parser.parse_args()
+    # A background job of a shell without job control ignores these, and whoever inherits that can't trap them.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     top = os.path.abspath(args.build)
     os.makedirs(top, exist_ok=True)
     elsewhere = None
