@@ -26,7 +26,7 @@ FUZZ_SECONDS = 30
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "tsan.supp"),
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
 
 
@@ -200,11 +200,15 @@ def run_tests(stage, directory):
     for old in glob.glob(os.path.join(directory, "meson-logs", "testlog*")):
         os.unlink(old)
     prefix = no_randomization() if stage.name in ("asan", "tsan") else []
+    # Beside the programs, where the tests' other users can read it as well.
+    suppressions = shutil.copy(os.path.join(ROOT, "tests", "tsan.supp"), directory)
+    env = dict(os.environ, **SANITIZER_ENV)
+    env["TSAN_OPTIONS"] += ":suppressions=" + suppressions
     command = prefix + [MESON, "test", "-C", directory, "--no-rebuild", "--print-errorlogs", "--num-processes=1",
                         f"--timeout-multiplier={stage.timeout_factor}"]
     for suite in stage.suites:
         command += ["--suite", suite]
-    run(command, env=dict(os.environ, **SANITIZER_ENV))
+    run(command, env=env)
     return count_tests(stage, directory, listed_tests(directory, stage.suites))
 
 
