@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
+
+int error_code_of_errno(int os_errno)
+{
+	return os_errno == EMFILE || os_errno == ENFILE ? TENURE_ELIMIT : TENURE_EIO;
+}
 
 bool error_retryable(int code)
 {

@@ -19,6 +19,8 @@ int error_set(struct tenure_error *error, int code, int os_errno, const char *fo
 void error_clear(struct tenure_error *error);
 /* Copies as much as the destination's struct_size allows. */
 void error_copy(struct tenure_error *to, const struct tenure_error *from);
+/* What a failed call on a file means: TENURE_ELIMIT where descriptors are used up, else TENURE_EIO. PURE. */
+int error_code_of_errno(int os_errno);
 /* May the same call succeed later, without anybody changing the configuration? */
 bool error_retryable(int code);
 

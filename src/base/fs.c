@@ -145,8 +145,7 @@ static int fs_make_one(const char *path, unsigned mode, struct tenure_error *err
 	}
 	if (!fs_parent(parent) || fs_sync_directory(parent) == 0)
 		return 0;
-	return error_set(error, errno == EMFILE || errno == ENFILE ? TENURE_ELIMIT : TENURE_EIO, errno,
-	                 "cannot make the directory %s durable", path);
+	return error_set(error, error_code_of_errno(errno), errno, "cannot make the directory %s durable", path);
 }
 
 int fs_make_directories(const char *path, unsigned mode, struct tenure_error *error)

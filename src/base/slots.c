@@ -342,8 +342,7 @@ int slots_create(int dirfd, const char *name, unsigned mode, uint32_t magic, uin
 	if (fd < 0 && errno == EEXIST)
 		return error_set(error, TENURE_EEXIST, 0, "%s exists already", path);
 	if (fd < 0)
-		return error_set(error, errno == EMFILE || errno == ENFILE ? TENURE_ELIMIT : TENURE_EIO, errno,
-		                 "cannot create %s", path);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot create %s", path);
 	/* The name last: a file system may order the two otherwise than they were written. */
 	if (fsync(fd) != 0 || fsync(dirfd) != 0) {
 		int code = error_set(error, TENURE_EIO, errno, "cannot make %s durable: check its disk", path);

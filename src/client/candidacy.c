@@ -534,7 +534,7 @@ int tenure_lease_fd(const struct tenure_candidacy *candidacy, int *fd)
 	if (code == 0) {
 		*fd = fcntl(c->page.fd, F_DUPFD_CLOEXEC, 3);
 		if (*fd < 0)
-			code = errno == EMFILE ? TENURE_ELIMIT : TENURE_EIO;
+			code = error_code_of_errno(errno);
 	}
 	session_unlock(t);
 	return code;

@@ -24,7 +24,7 @@ static int lease_page_writer_file(const char *path, int *read_fd, struct tenure_
 {
 	int fd = path ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444)
 	              : memfd_create("tenure-lease", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int code = errno == EMFILE || errno == ENFILE ? TENURE_ELIMIT : TENURE_EIO;
+	int code = error_code_of_errno(errno);
 
 	if (fd < 0)
 		return error_set(error, code, errno, "cannot make the lease page %s", path ? path : "in memory");

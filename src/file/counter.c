@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/slots.h"
-#include "file/lock.h"
 
 #define COUNTER_NAME      "counter"
 #define COUNTER_PATH_ROOM 4400
@@ -20,15 +19,15 @@ static int counter_make(const char *directory, unsigned mode, const char *path, 
 	int fd, parent, dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dirfd < 0)
-		return error_set(error, lock_errno_code(errno), errno, "cannot open %s", directory);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot open %s", directory);
 	/*
 	 * First the directory's own name: once a counter is there, nobody looks again whether the way to it would be
 	 * found after a loss of power.
 	 */
 	parent = openat(dirfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (parent < 0 || fsync(parent) != 0) {
-		fd = error_set(error, parent < 0 ? lock_errno_code(errno) : TENURE_EIO, errno, "cannot make %s durable",
-		               directory);
+		fd = error_set(error, parent < 0 ? error_code_of_errno(errno) : TENURE_EIO, errno,
+		               "cannot make %s durable", directory);
 		(void)close(dirfd);
 		if (parent >= 0)
 			(void)close(parent);
@@ -84,7 +83,7 @@ int counter_next(const char *directory, unsigned mode, bool exists_already, uint
 		if (fd < 0)
 			return fd;
 	} else if (fd < 0) {
-		return error_set(error, lock_errno_code(errno), errno, "cannot open %s", path);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot open %s", path);
 	}
 	code = slots_read(fd, &s, SLOTS_MAGIC_COUNTER, path, error);
 	if (code == 0)
@@ -103,7 +102,8 @@ int counter_read(const char *directory, uint64_t *token, struct tenure_error *er
 	*token = 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_set(error, lock_errno_code(errno), errno, "cannot open %s", path);
+		return errno == ENOENT ? 0
+		                       : error_set(error, error_code_of_errno(errno), errno, "cannot open %s", path);
 	code = slots_read(fd, &s, SLOTS_MAGIC_COUNTER, path, error);
 	(void)close(fd);
 	if (code == 0)

@@ -253,7 +253,7 @@ static int file_place_open_lock(struct file_seat *seat, struct tenure_error *err
 	file_seat_path(seat, "lock", path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, seat->store->mode_locks);
 	if (fd < 0)
-		return error_set(error, lock_errno_code(errno), errno, "cannot open the lock %.200s", path);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot open the lock %.200s", path);
 	/* Not what somebody else put there under this name, a hard link say. */
 	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && st.st_nlink == 1)
 		(void)fchmod(fd, seat->store->mode_locks);

@@ -283,7 +283,7 @@ int file_seat_share_lock(struct store_seat *store_seat, int *fd)
 	if (seat->phase != FILE_SEAT_HELD || seat->lock_fd < 0)
 		return TENURE_NOT_LEADING;
 	*fd = fcntl(seat->lock_fd, F_DUPFD_CLOEXEC, 3);
-	return *fd < 0 ? lock_errno_code(errno) : 0;
+	return *fd < 0 ? error_code_of_errno(errno) : 0;
 }
 
 void file_seat_yield_lock(struct store_seat *store_seat)

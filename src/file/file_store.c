@@ -89,7 +89,7 @@ int file_store_record(const struct file_store *s, const char *election, struct r
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return TENURE_ENOENT;
 	if (fd < 0)
-		return error_set(error, lock_errno_code(errno), errno, "cannot open %.200s", path);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot open %.200s", path);
 	do {
 		got = read(fd, text + used, sizeof text - (size_t)used);
 		used += got > 0 ? got : 0;

@@ -65,7 +65,7 @@ int file_tenure_write_record(const struct file_seat *seat, bool leading, enum te
 	(void)unlink(temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, seat->store->mode_record);
 	if (fd < 0)
-		return error_set(error, lock_errno_code(errno), errno, "cannot write %.200s", temporary);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot write %.200s", temporary);
 	errno = 0;
 	if (fchmod(fd, seat->store->mode_record) != 0 || write(fd, text, used) != (ssize_t)used ||
 	    rename(temporary, final) != 0)

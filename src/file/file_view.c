@@ -156,7 +156,7 @@ void file_view_list(struct store *store, store_list_each *each, store_done *done
 	struct dirent *d;
 
 	if (!dir && errno != ENOENT) {
-		done(arg, error_set(&error, lock_errno_code(errno), errno, "cannot read %.200s", s->root), &error);
+		done(arg, error_set(&error, error_code_of_errno(errno), errno, "cannot read %.200s", s->root), &error);
 		return;
 	}
 	while (dir && (d = readdir(dir))) {
@@ -176,7 +176,7 @@ void file_view_list(struct store *store, store_list_each *each, store_done *done
 /* Who may not write in the election's directory may not ask: that is a matter of identity, not of the disk. */
 static int file_view_ask_code(int os_errno)
 {
-	return os_errno == EACCES || os_errno == EPERM ? TENURE_EDENIED : lock_errno_code(os_errno);
+	return os_errno == EACCES || os_errno == EPERM ? TENURE_EDENIED : error_code_of_errno(os_errno);
 }
 
 static int file_view_write_ask(const struct file_store *s, const char *election, uint64_t token, const char *to,

@@ -39,8 +39,3 @@ int lock_is_held(int fd)
 		return -1;
 	return found.l_type != F_UNLCK;
 }
-
-int lock_errno_code(int os_errno)
-{
-	return os_errno == EMFILE || os_errno == ENFILE ? TENURE_ELIMIT : TENURE_EIO;
-}

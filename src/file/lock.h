@@ -11,7 +11,5 @@ int lock_take(int fd);
 void lock_drop(int fd);
 /* 1: another description has it; 0: nobody; -1: can't be told. A descriptor opened for reading will do. */
 int lock_is_held(int fd);
-/* Which code an errno of a file call becomes: TENURE_ELIMIT for descriptors, TENURE_EIO else. */
-int lock_errno_code(int os_errno);
 
 #endif

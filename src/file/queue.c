@@ -95,7 +95,7 @@ int queue_read(struct queue *q, const char *path, struct tenure_error *error)
 	if (!dir) {
 		if (errno == ENOENT)
 			return 0;
-		return error_set(error, lock_errno_code(errno), errno, "cannot read %s", path);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot read %s", path);
 	}
 	code = queue_collect(q, dir, error);
 	(void)closedir(dir);
@@ -203,11 +203,11 @@ int queue_enter(const char *path, const char *name, unsigned mode, uint64_t nonc
 	(void)unlink(temporary); /* our own session's alone, if any */
 	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
-		return error_set(error, lock_errno_code(errno), errno, "cannot enter the queue: cannot make %s",
+		return error_set(error, error_code_of_errno(errno), errno, "cannot enter the queue: cannot make %s",
 		                 temporary);
 	if (fchmod(fd, mode) == 0 && lock_take(fd) == 0 && rename(temporary, final) == 0)
 		return fd;
-	code = error_set(error, lock_errno_code(errno), errno, "cannot enter the queue: cannot make %s", final);
+	code = error_set(error, error_code_of_errno(errno), errno, "cannot enter the queue: cannot make %s", final);
 	(void)unlink(temporary);
 	(void)close(fd);
 	return code;

@@ -49,11 +49,6 @@ struct tenure_guard {
 	char name[GUARD_NAME_ROOM];
 };
 
-static int guard_errno_code(int os_errno)
-{
-	return os_errno == EMFILE || os_errno == ENFILE ? TENURE_ELIMIT : TENURE_EIO;
-}
-
 static int guard_name(struct tenure_guard *g, const char *dir, const char *resource, struct tenure_error *error)
 {
 	char here[PATH_MAX] = "";
@@ -82,7 +77,7 @@ static int guard_open_existing(struct tenure_guard *g, struct tenure_error *erro
 		fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0
-		                       : error_set(error, guard_errno_code(errno), errno, "cannot open %s", g->path);
+		                       : error_set(error, error_code_of_errno(errno), errno, "cannot open %s", g->path);
 	code = fs_check_local(g->path, false, error);
 	if (code == 0)
 		code = slots_read(fd, &s, SLOTS_MAGIC_GUARD, g->path, error);
@@ -105,7 +100,7 @@ static int guard_create(struct tenure_guard *g, struct tenure_error *error)
 		return code;
 	dirfd = open(g->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
-		return error_set(error, guard_errno_code(errno), errno, "cannot open %s", g->directory);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot open %s", g->directory);
 	fd = slots_create(dirfd, g->name, GUARD_FILE_MODE, SLOTS_MAGIC_GUARD, 0, &s, g->path, error);
 	(void)close(dirfd);
 	if (fd == TENURE_EEXIST)
@@ -142,7 +137,7 @@ static int guard_same_file(const struct tenure_guard *g, int fd, struct tenure_e
 	bool there = stat(g->path, &named) == 0;
 
 	if (!there && errno != ENOENT)
-		return error_set(error, guard_errno_code(errno), errno, "cannot look at %s", g->path);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot look at %s", g->path);
 	if (!there || fstat(fd, &opened) != 0 || named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
 		return error_set(
 		        error, TENURE_EFOREIGN, 0,
@@ -178,7 +173,7 @@ static int guard_sync_name(struct tenure_guard *g, struct tenure_error *error)
 	int result, saved, dirfd = open(g->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dirfd < 0)
-		return error_set(error, guard_errno_code(errno), errno, "cannot open %s", g->directory);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot open %s", g->directory);
 	result = fsync(dirfd);
 	saved = errno;
 	(void)close(dirfd);
@@ -291,7 +286,7 @@ static int guard_open_use(struct tenure_guard *g, struct tenure_error *error)
 	int code, fd = open(g->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
-		return error_set(error, guard_errno_code(errno), errno, "cannot open %s", g->path);
+		return error_set(error, error_code_of_errno(errno), errno, "cannot open %s", g->path);
 	code = guard_same_file(g, g->fd, error);
 	if (code == 0)
 		code = guard_same_file(g, fd, error);
