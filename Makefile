@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 MESON  ?= $(firstword $(wildcard /usr/bin/meson) meson)
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 
-.PHONY: all build demo check bench fuzz lint install clean deps-build deps-check
+.PHONY: all build demo check bench fuzz lint install clean deps-build deps-check deps-bench
 
 all: build
 
@@ -17,6 +17,9 @@ deps-build:
 
 deps-check:
 	@packaging/install-deps.sh check
+
+deps-bench:
+	@packaging/install-deps.sh bench
 
 build: deps-build
 	@test -f $(BUILD)/release/build.ninja || \
@@ -36,7 +39,7 @@ lint: deps-check
 fuzz: deps-check
 	@$(PYTHON) tests/run_checks.py --build $(BUILD) fuzz
 
-bench: build
+bench: deps-bench build
 	@$(PYTHON) bench/bench.py --build $(BUILD)/release
 
 install: build

@@ -1,22 +1,41 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing to build Tenure (`build`), or to build and check it (`check`), on Debian 12. Asks dpkg first,
-# so that a machine that has everything is neither changed nor asked for a password.
+# Installs what is missing to build Tenure (`build`), to build and check it (`check`), or to measure it beside etcd and
+# ZooKeeper (`bench`), on Debian 12. Asks dpkg first, so that a machine that has everything is neither changed nor asked
+# for a password. Go is named where it is missing and not installed: Debian 12's is too old to build etcd.
 set -eu
 
-build_packages="meson ninja-build gcc libc6-dev pkg-config libuv1-dev libjansson-dev libinih-dev scdoc python3
-	util-linux"
+build_packages="meson ninja-build gcc libc6-dev pkg-config libuv1-dev libjansson-dev libinih-dev libmicrohttpd-dev
+	libmd-dev scdoc python3 util-linux"
+# The engines that tests and measurements run beside: ZooKeeper and its C client; etcd is built by Go.
+engine_packages="zookeeper default-jre-headless libzookeeper-mt-dev"
 check_packages="$build_packages libcmocka-dev python3-pytest clang clang-format clang-tidy cppcheck libclang-rt-14-dev
-	universal-ctags e2fsprogs mount procps binutils bash bash-completion"
+	universal-ctags e2fsprogs mount procps iproute2 binutils bash bash-completion $engine_packages"
+bench_packages="$build_packages $engine_packages"
+go_at_least=1.26
+needs_go=yes
 
 case "${1-}" in
-build) wanted=$build_packages ;;
+build)
+	wanted=$build_packages
+	needs_go=no
+	;;
 check) wanted=$check_packages ;;
+bench) wanted=$bench_packages ;;
 *)
-	echo "usage: $0 build|check" >&2
+	echo "usage: $0 build|check|bench" >&2
 	exit 64
 	;;
 esac
+
+if [ "$needs_go" = yes ]; then
+	found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || found=
+	if [ "$(printf '%s\n' "go$go_at_least" "$found" | sort -V | head -n 1)" != "go$go_at_least" ]; then
+		echo "install-deps: Go $go_at_least or newer is needed on PATH to build etcd (here: ${found:-none}); Debian 12's is" \
+			"too old, so install it from its own site, then run this again" >&2
+		exit 1
+	fi
+fi
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "install-deps: no dpkg here, so nothing is installed. On Debian 12 the packages are:" $wanted >&2
