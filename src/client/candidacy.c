@@ -45,6 +45,14 @@ static void candidacy_extend_page(struct tenure_candidacy *c)
 	lease_page_writer_extend(&c->page, c->elector.deadline_ns);
 }
 
+static void candidacy_pass_deadline(const struct tenure_candidacy *c)
+{
+	const struct tenure *t = c->target.t;
+
+	if (t->deadlines)
+		t->deadlines(t->deadlines_arg, c, c->elector.token, c->elector.deadline_ns);
+}
+
 /* ---- notices ---- */
 
 static void candidacy_trace(struct tenure_candidacy *c, const struct elector_notice *notice)
@@ -116,10 +124,14 @@ void candidacy_input(struct tenure_candidacy *c, const struct elector_input *in,
 	candidacy_explain(c);
 	if (out.actions & ELECTOR_DO_END_PAGE)
 		candidacy_end_page(c);
-	if (out.actions & ELECTOR_DO_OPEN_PAGE)
+	if (out.actions & ELECTOR_DO_OPEN_PAGE) {
+		c->proven_dead = c->withheld = false;
 		candidacy_open_page(c);
+	}
 	if (out.actions & ELECTOR_DO_EXTEND_PAGE)
 		candidacy_extend_page(c);
+	if (out.actions & (ELECTOR_DO_OPEN_PAGE | ELECTOR_DO_EXTEND_PAGE))
+		candidacy_pass_deadline(c);
 	for (unsigned i = 0; i < out.n_notices; i++)
 		candidacy_tell(c, &out.notices[i]);
 	/* An entry that is not made yet need not be left; one that is to be left must not be made any more. */
@@ -142,9 +154,39 @@ static void candidacy_simple_input(struct tenure_candidacy *c, enum elector_inpu
 
 /* ---- from the store ---- */
 
+/* What is granted may be less than what was asked for: too short a lease for its program would never let it run. */
+static void candidacy_check_timing(struct tenure_candidacy *c)
+{
+	const struct tenure *t = c->target.t;
+	struct elector_input failed = { .kind = ELECTOR_FAILED, .code = TENURE_EUNSAFE };
+	struct tenure_error error = TENURE_ERROR_INIT;
+	char message[sizeof error.message];
+	struct lease_timing timing;
+
+	if (client_timing(t, &timing) != 0)
+		return; /* as it was told at first */
+	timing.grace_ns = t->grace_ns;
+	timing.kill_margin_ns = t->kill_margin_ns;
+	if (lease_is_safe(&timing, message, sizeof message))
+		return;
+	(void)error_set(&error, TENURE_EUNSAFE, 0, "%s", message);
+	failed.now_ns = clock_now_or_zero_ns();
+	candidacy_input(c, &failed, &error);
+}
+
 void candidacy_from_store(void *seat, const struct elector_input *in, const struct tenure_error *error)
 {
-	candidacy_input(seat, in, error);
+	struct tenure_candidacy *c = seat;
+	const struct tenure *t = c->target.t;
+	struct elector_input own = *in;
+
+	if (!t->supervised || (in->kind != ELECTOR_GRANTED && in->kind != ELECTOR_RENEWED)) {
+		candidacy_input(c, in, error);
+		return;
+	}
+	own.deadline_ns = lease_deadline_ns(in->deadline_ns, t->kill_margin_ns);
+	candidacy_input(c, &own, error);
+	candidacy_check_timing(c);
 }
 
 void candidacy_position(void *seat, size_t before_us)
@@ -195,12 +237,28 @@ static void candidacy_on_timer(void *arg)
 	loop_timer_arm(&c->timer, elector_next_ns(&c->elector));
 }
 
+/* Never under a living program. */
+static bool candidacy_may_release(const struct tenure_candidacy *c)
+{
+	return !c->target.t->supervised || c->proven_dead || c->target.dead;
+}
+
+void candidacy_proven_dead(struct tenure_candidacy *c)
+{
+	c->proven_dead = true;
+	if (c->withheld)
+		candidacy_mark(c, ELECTOR_DO_RELEASE);
+}
+
 static void candidacy_release(struct tenure_candidacy *c)
 {
 	const struct store_ops *ops = c->target.t->ops;
 	char to[NAMES_IDENTITY_ROOM];
 	enum tenure_cause cause = (int)c->release_cause == 0 ? TENURE_BY_RESIGN : c->release_cause;
 
+	c->withheld = !candidacy_may_release(c);
+	if (c->withheld)
+		return;
 	memcpy(to, c->to_identity, sizeof to);
 	c->to_identity[0] = '\0';
 	c->release_cause = (enum tenure_cause)0;
@@ -342,6 +400,7 @@ void tenure_candidacy_free(struct tenure_candidacy *c)
 	session_lock(t);
 	c->target.dead = true;
 	candidacy_simple_input(c, ELECTOR_WITHDRAW, (enum tenure_cause)0);
+	candidacy_proven_dead(c);
 	events_forget(&c->target);
 	events_settle(&c->target);
 	list_remove(&c->node);

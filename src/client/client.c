@@ -53,6 +53,56 @@ void client_trace_to(struct tenure *t, client_trace_fn *fn, void *arg)
 	session_unlock(t);
 }
 
+int client_timing(const struct tenure *t, struct lease_timing *out)
+{
+	*out = (struct lease_timing) { .ttl_ns = NS_NEVER };
+	return t->ops->timing ? t->ops->timing(t->store, out) : 0;
+}
+
+int client_supervise(struct tenure *t, uint64_t grace_ns, uint64_t kill_margin_ns, struct tenure_error *error)
+{
+	char message[sizeof error->message];
+	struct lease_timing timing;
+	int code;
+
+	session_lock(t);
+	code = client_timing(t, &timing);
+	timing.grace_ns = grace_ns;
+	timing.kill_margin_ns = kill_margin_ns;
+	if (code != 0)
+		code = error_set(error, code, 0, "the %s store can't tell its timings", t->ops->scheme);
+	else if (!t->embedded || !list_empty(&t->candidacies))
+		code = error_set(error, TENURE_ESTATE, 0,
+		                 "client_supervise: not embedded, or after the first campaign");
+	else if (!lease_is_safe(&timing, message, sizeof message))
+		code = error_set(error, TENURE_EUNSAFE, 0, "%s", message);
+	if (code == 0) {
+		t->supervised = timing.ttl_ns != NS_NEVER;
+		t->grace_ns = grace_ns;
+		t->kill_margin_ns = kill_margin_ns;
+	}
+	session_unlock(t);
+	return code;
+}
+
+void client_proven_dead(struct tenure_candidacy *c)
+{
+	struct tenure *t = c->target.t;
+
+	session_lock(t);
+	candidacy_proven_dead(c);
+	session_wake(t);
+	session_unlock(t);
+}
+
+void client_deadlines_to(struct tenure *t, client_deadline_fn *fn, void *arg)
+{
+	session_lock(t);
+	t->deadlines = fn;
+	t->deadlines_arg = arg;
+	session_unlock(t);
+}
+
 int client_share_lock(struct tenure_candidacy *c, int *fd)
 {
 	struct tenure *t = c->target.t;

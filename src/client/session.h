@@ -69,6 +69,8 @@ struct tenure_candidacy {
 	char to_identity[NAMES_IDENTITY_ROOM];
 	enum tenure_cause release_cause;
 	bool ask_first;
+	bool proven_dead; /* supervised: nothing of this tenure's program lives */
+	bool withheld;    /* a release waits for that */
 	void *value;
 	size_t value_bytes;
 	struct loop_timer timer;
@@ -122,6 +124,10 @@ struct tenure {
 	uint64_t event_seq, trace_seq;
 	client_trace_fn *trace;
 	void *trace_arg;
+	bool supervised; /* client_supervise(), and leases have an end */
+	uint64_t grace_ns, kill_margin_ns;
+	client_deadline_fn *deadlines;
+	void *deadlines_arg;
 };
 
 /* session.c */
@@ -139,6 +145,7 @@ void candidacy_input(struct tenure_candidacy *c, const struct elector_input *in,
 void candidacy_work(struct tenure_candidacy *c); /* on the loop thread */
 void candidacy_asked(void *seat, const char *to_identity);
 void candidacy_from_store(void *seat, const struct elector_input *in, const struct tenure_error *error);
+void candidacy_proven_dead(struct tenure_candidacy *c);
 void candidacy_position(void *seat, size_t before_us);
 void candidacy_destroy(struct tenure_candidacy *c); /* on the loop thread, or without one */
 

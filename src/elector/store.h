@@ -26,6 +26,7 @@
 #define STORE_PAGE_ROOM       256
 #define STORE_CGROUP_ROOM     512
 
+struct lease_timing;
 struct loop;
 struct store;       /* a session with a store: the mechanism's own */
 struct store_seat;  /* one candidacy in it */
@@ -119,6 +120,13 @@ struct store_ops {
 	/* Begins to work: connects, watches health. Called once, on the loop thread, before anything below. */
 	void (*start)(struct store *s);
 	uint64_t (*ttl_ns)(const struct store *s); /* as negotiated; 0 before; NEVER for endless leases */
+	/*
+	 * The lease in numbers: ttl_ns as asked for, or as granted once that is known; rate_error_ppm, heartbeat_ns,
+	 * retry_ns; grace and kill margin 0. From open() on. What the store then gives as the deadline of GRANTED and
+	 * RENEWED is the provable end E. 0, or TENURE_E... when it can't be told. NULL, or a ttl of NEVER: leases have
+	 * no end.
+	 */
+	int (*timing)(const struct store *s, struct lease_timing *out);
 
 	/*
 	 * Makes a seat that does nothing yet. The one call that may come from another thread than the loop's: it arms

@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 from tap import Tap
 
 # DESIGN: base <- elector, loop <- mechanisms <- client <- supervisor, guard <- cli. A mechanism never includes another.
-MECHANISMS = ["file"]
+MECHANISMS = ["file", "quorum"]
 MAY_INCLUDE = {
     "base": [],
     "elector": ["base"],

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "elector/lease.h"
 #include "elector/store.h"
 #include "loop/loop.h"
 
@@ -167,6 +168,13 @@ static uint64_t toy_ttl_ns(const struct store *s)
 	return TOY_TTL_NS;
 }
 
+static int toy_timing(const struct store *s, struct lease_timing *out)
+{
+	(void)s;
+	*out = (struct lease_timing) { .ttl_ns = TOY_TTL_NS, .heartbeat_ns = TOY_EVERY_NS, .retry_ns = TOY_EVERY_NS };
+	return 0;
+}
+
 static int toy_take_seat(struct store *s, const struct store_join *join, void *client, struct store_seat **out,
                          struct tenure_error *error)
 {
@@ -292,6 +300,7 @@ const struct store_ops toy_store_ops = {
 	.close = toy_close,
 	.start = toy_start,
 	.ttl_ns = toy_ttl_ns,
+	.timing = toy_timing,
 	.take_seat = toy_take_seat,
 	.begin = toy_begin,
 	.join = toy_join,
