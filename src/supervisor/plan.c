@@ -36,7 +36,7 @@ static void plan_campaign(struct plan *p, struct plan_output *out)
 {
 	p->phase = PLAN_CAMPAIGNING;
 	p->why = PLAN_WHY_NONE;
-	p->leading = p->started = p->ended = false;
+	p->leading = p->started = p->ended = p->at_risk = p->over = p->ready = false;
 	p->n_stops = 0;
 	p->term_ns = p->hard_ns = p->warden_ns = p->alarm_ns = p->prove_ns = p->release_ns = p->pause_ns = NS_NEVER;
 	out->actions |= PLAN_DO_CAMPAIGN;
@@ -99,6 +99,15 @@ static bool plan_failed_at_once(const struct plan *p, uint64_t now_ns)
 	return p->why == PLAN_WHY_ENDED && plan_status_code(p->status) != 0 && now_ns - p->began_ns < PLAN_AT_ONCE_NS;
 }
 
+static void plan_pause(struct plan *p, uint64_t now_ns)
+{
+	p->backoff_ns = p->backoff_ns == 0 ? PLAN_FIRST_BACKOFF_NS : 2 * p->backoff_ns;
+	if (p->backoff_ns > PLAN_MOST_BACKOFF_NS)
+		p->backoff_ns = PLAN_MOST_BACKOFF_NS;
+	p->phase = PLAN_PAUSED;
+	p->pause_ns = now_ns + p->backoff_ns;
+}
+
 /* The tree is dead and the lease released. */
 static void plan_finish(struct plan *p, uint64_t now_ns, struct plan_output *out)
 {
@@ -112,11 +121,7 @@ static void plan_finish(struct plan *p, uint64_t now_ns, struct plan_output *out
 		plan_campaign(p, out);
 		return;
 	}
-	p->backoff_ns = p->backoff_ns == 0 ? PLAN_FIRST_BACKOFF_NS : 2 * p->backoff_ns;
-	if (p->backoff_ns > PLAN_MOST_BACKOFF_NS)
-		p->backoff_ns = PLAN_MOST_BACKOFF_NS;
-	p->phase = PLAN_PAUSED;
-	p->pause_ns = now_ns + p->backoff_ns;
+	plan_pause(p, now_ns);
 }
 
 /* P1: the only way in is a proof, or a tree that never was. */
@@ -124,7 +129,7 @@ static void plan_release(struct plan *p, uint64_t now_ns, struct plan_output *ou
 {
 	p->phase = PLAN_RELEASING;
 	p->release_ns = now_ns + PLAN_RELEASE_LIMIT_NS;
-	if (p->leading)
+	if (p->leading || (p->settings.leased && !p->over))
 		out->actions |= PLAN_DO_RELEASE;
 	else
 		plan_finish(p, now_ns, out);
@@ -169,6 +174,26 @@ static bool plan_has_tree(const struct plan *p)
 	return p->phase == PLAN_STARTING || p->phase == PLAN_RUNNING || p->phase == PLAN_SOFT || p->phase == PLAN_HARD;
 }
 
+static void plan_go(struct plan *p, uint64_t now_ns, struct plan_output *out)
+{
+	CHECK(p->leading && !p->at_risk); /* P2 */
+	p->phase = PLAN_RUNNING;
+	p->started = true;
+	p->began_ns = now_ns;
+	out->actions |= PLAN_DO_GO;
+}
+
+static void plan_risk(struct plan *p, bool at_risk, uint64_t now_ns, struct plan_output *out)
+{
+	p->at_risk = at_risk;
+	if (at_risk && p->phase == PLAN_RUNNING) {
+		plan_because(p, PLAN_WHY_LOST, 0);
+		plan_soft(p, now_ns, false, out);
+	} else if (!at_risk && p->ready && plan_wants_tree(p)) {
+		plan_go(p, now_ns, out);
+	}
+}
+
 static void plan_lost(struct plan *p, uint64_t now_ns, struct plan_output *out)
 {
 	p->leading = false;
@@ -180,11 +205,23 @@ static void plan_lost(struct plan *p, uint64_t now_ns, struct plan_output *out)
 
 static void plan_candidacy_ended(struct plan *p, const struct plan_input *in, struct plan_output *out)
 {
+	p->over = true;
+	if (p->phase == PLAN_CAMPAIGNING && in->code == 0 && p->settings.leased && p->settings.stay) {
+		/* granted, and over before we knew */
+		out->actions |= PLAN_DO_DROP;
+		plan_pause(p, in->now_ns);
+		return;
+	}
 	if (p->phase == PLAN_CAMPAIGNING) {
 		plan_exit(p, in->code != 0 ? in->code : PLAN_EXIT_LOST, out);
 		return;
 	}
 	plan_lost(p, in->now_ns, out);
+	/* the reason of the loss, told after it: not to be tried again */
+	if (in->code != 0 && p->settings.leased && p->why == PLAN_WHY_LOST) {
+		p->why = PLAN_WHY_FAILED;
+		p->why_code = in->code;
+	}
 	if (p->phase == PLAN_RELEASING)
 		plan_finish(p, in->now_ns, out);
 }
@@ -224,12 +261,10 @@ static void plan_ready(struct plan *p, uint64_t now_ns, struct plan_output *out)
 {
 	if (!plan_wants_tree(p))
 		return;
-	CHECK(p->leading); /* P2 */
-	p->phase = PLAN_RUNNING;
-	p->started = true;
-	p->began_ns = now_ns;
 	p->warden_ns = NS_NEVER;
-	out->actions |= PLAN_DO_GO;
+	p->ready = true;
+	if (!p->at_risk)
+		plan_go(p, now_ns, out);
 }
 
 static void plan_failed(struct plan *p, const struct plan_input *in, struct plan_output *out)
@@ -342,6 +377,10 @@ static void plan_from_store(struct plan *p, const struct plan_input *in, struct 
 		p->served = p->leading = true;
 		p->warden_ns = in->now_ns + PLAN_START_LIMIT_NS;
 		out->actions |= PLAN_DO_LAUNCH;
+		break;
+	case PLAN_AT_RISK:
+	case PLAN_SAFE:
+		plan_risk(p, in->kind == PLAN_AT_RISK, in->now_ns, out);
 		break;
 	case PLAN_LOST:
 		plan_lost(p, in->now_ns, out);

@@ -9,7 +9,11 @@
  *                      +----------+---------+-------+-> proving     (the warden is dead: the supervisor proves alone)
  *
  * Invariants: the lease is released in RELEASING only, which is entered only once the tree is proven dead or never was
- * (P1); the program is started only while the tenure goes on (P2); the first reason to stop gives the exit code (P3).
+ * (P1); the program is started only while the tenure goes on and has more than the grace ahead (P2); the first reason to
+ * stop gives the exit code (P3); a soft stop, once begun, is not taken back (P4).
+ *
+ * A lease with an end: AT_RISK is its soft stop, LOST at the deadline the hard one. The first lease of a tenure may be
+ * shorter than the grace, so that it begins at risk: then the program waits in STARTING for the first renewal.
  */
 #ifndef TENURE_SUPERVISOR_PLAN_H
 #define TENURE_SUPERVISOR_PLAN_H
@@ -33,6 +37,8 @@ enum plan_input_kind {
 	PLAN_REACHED = 1,     /* the store answered */
 	PLAN_ATTEMPTED,       /* ... and somebody else leads, as far as it tells now */
 	PLAN_LEADING,         /* a tenure began */
+	PLAN_AT_RISK,         /* its deadline is no further away than the grace: not renewed in time */
+	PLAN_SAFE,            /* it was renewed */
 	PLAN_LOST,            /* it is over without our doing */
 	PLAN_ENDED,           /* the candidacy is over for good. code: exit code, where it failed */
 	PLAN_ASKED,           /* hand over */
@@ -81,6 +87,7 @@ struct plan_output {
 struct plan_settings {
 	bool stay;
 	bool mirror_stops; /* the lease has no end, so that the supervisor may be stopped together with the program */
+	bool leased;       /* the lease has an end: the store holds on to it, whatever happened, until we release it */
 	uint64_t wait_ns, grace_ns;
 	int timeout_exit_code;
 };
@@ -101,7 +108,9 @@ struct plan {
 	enum plan_why why;
 	int why_code; /* FAILED: exit code; SIGNAL: its number */
 	bool reached, served, leading;
-	bool leaving; /* no further campaign */
+	bool at_risk, over; /* over: the candidacy has ended, nothing is left to be released */
+	bool ready;         /* STARTING: the tree stands, and waits for a renewal */
+	bool leaving;       /* no further campaign */
 	bool started, ended;
 	int status;       /* ended: of the program */
 	unsigned n_stops; /* SIGTERM and SIGINT so far in this tenure */

@@ -527,6 +527,153 @@ static void no_order_of_inputs_releases_before_the_proof(void **state)
 	}
 }
 
+/* ---- leases that end ---- */
+
+static const struct plan_settings leased = { .wait_ns = NS_NEVER, .grace_ns = 2000 * MS, .leased = true };
+static const struct plan_settings leased_staying = {
+	.wait_ns = NS_NEVER, .grace_ns = 2000 * MS, .leased = true, .stay = true
+};
+
+static void a_lease_at_risk_is_a_soft_stop_and_its_end_the_hard_one(void **state)
+{
+	(void)state;
+	begin_running(leased);
+	IN(PLAN_AT_RISK, NO_CODE, "tell:15 continue");
+	NEXT_IN(2000 * MS);
+	AFTER(1999 * MS, "");
+	IN(PLAN_LOST, NO_CODE, "hard-stop");
+	IN(PLAN_WARDEN_DEAD, NO_CODE, "prove"); /* its dead-man timer was as quick */
+	IN(PLAN_TREE_DEAD, NO_CODE, "release");
+	IN(PLAN_ENDED, NO_CODE, "drop exit:75");
+}
+
+static void a_soft_stop_that_has_begun_is_not_taken_back_by_a_renewal(void **state)
+{
+	(void)state;
+	begin_running(leased);
+	IN(PLAN_AT_RISK, NO_CODE, "tell:15 continue");
+	AFTER(500 * MS, "");
+	IN(PLAN_SAFE, NO_CODE, "");
+	IN(PLAN_AT_RISK, NO_CODE, "");
+	IN(PLAN_SAFE, NO_CODE, "");
+	AFTER(1499 * MS, "");
+	AFTER(MS, "hard-stop"); /* the grace is over, the lease is not */
+	IN(PLAN_TREE_DEAD, NO_CODE, "release");
+	IN(PLAN_ENDED, NO_CODE, "drop exit:75");
+}
+
+static void a_program_that_obeys_the_soft_stop_gives_75_all_the_same(void **state)
+{
+	(void)state;
+	begin_running(leased);
+	IN(PLAN_AT_RISK, NO_CODE, "tell:15 continue");
+	IN(PLAN_PROGRAM_ENDED, EXITED(0), "");
+	IN(PLAN_TREE_DEAD, NO_CODE, "release");
+	IN(PLAN_ENDED, NO_CODE, "drop exit:75");
+}
+
+static void without_a_grace_a_lease_at_risk_is_a_hard_stop(void **state)
+{
+	struct plan_settings settings = leased;
+	(void)state;
+	settings.grace_ns = 0;
+	begin_running(settings);
+	IN(PLAN_AT_RISK, NO_CODE, "hard-stop");
+}
+
+static void a_grace_that_began_for_another_reason_ends_with_the_lease(void **state)
+{
+	(void)state;
+	begin_running(leased);
+	SIGNAL(SIGTERM, "tell:15 continue");
+	AFTER(1000 * MS, "");
+	IN(PLAN_AT_RISK, NO_CODE, "");
+	AFTER(500 * MS, "");
+	IN(PLAN_LOST, NO_CODE, "hard-stop");
+	IN(PLAN_PROGRAM_ENDED, EXITED(3), "");
+	IN(PLAN_TREE_DEAD, NO_CODE, "release");
+	IN(PLAN_ENDED, NO_CODE, "drop exit:3"); /* the first reason */
+}
+
+static void a_tenure_that_begins_at_risk_waits_for_its_first_renewal(void **state)
+{
+	(void)state;
+	begin(leased);
+	IN(PLAN_LEADING, NO_CODE, "launch");
+	IN(PLAN_AT_RISK, NO_CODE, "");
+	IN(PLAN_READY, NO_CODE, "");
+	assert_true(plan_next_ns(&plan) == NS_NEVER);
+	AFTER(11000 * MS, "");
+	IN(PLAN_SAFE, NO_CODE, "go");
+	IN(PLAN_AT_RISK, NO_CODE, "tell:15 continue");
+}
+
+static void a_renewal_before_the_tree_stands_starts_nothing(void **state)
+{
+	(void)state;
+	begin(leased);
+	IN(PLAN_LEADING, NO_CODE, "launch");
+	IN(PLAN_AT_RISK, NO_CODE, "");
+	IN(PLAN_SAFE, NO_CODE, "");
+	IN(PLAN_READY, NO_CODE, "go");
+}
+
+static void a_tenure_that_ends_before_its_first_renewal_never_starts_the_program(void **state)
+{
+	(void)state;
+	begin(leased);
+	IN(PLAN_LEADING, NO_CODE, "launch");
+	IN(PLAN_AT_RISK, NO_CODE, "");
+	IN(PLAN_READY, NO_CODE, "");
+	IN(PLAN_LOST, NO_CODE, "hard-stop");
+	IN(PLAN_SAFE, NO_CODE, "");
+	IN(PLAN_TREE_DEAD, NO_CODE, "release");
+	IN(PLAN_ENDED, NO_CODE, "drop exit:75");
+}
+
+static void a_lost_lease_is_released_only_after_the_proof_and_then_stay_campaigns_again(void **state)
+{
+	(void)state;
+	begin_running(leased_staying);
+	IN(PLAN_AT_RISK, NO_CODE, "tell:15 continue");
+	IN(PLAN_LOST, NO_CODE, "hard-stop");
+	IN(PLAN_WARDEN_DEAD, NO_CODE, "prove");
+	AFTER(MS, "prove");
+	IN(PLAN_TREE_DEAD, NO_CODE, "release");
+	NEXT_IN(5000 * MS);
+	IN(PLAN_ENDED, NO_CODE, "drop campaign");
+	IN(PLAN_LEADING, NO_CODE, "launch");
+	IN(PLAN_READY, NO_CODE, "go");
+}
+
+static void a_lease_that_the_store_ended_itself_needs_no_release(void **state)
+{
+	(void)state;
+	begin_running(leased);
+	IN(PLAN_ENDED, NO_CODE, "hard-stop");
+	IN(PLAN_TREE_DEAD, NO_CODE, "drop exit:75");
+}
+
+static void a_store_that_can_not_go_on_ends_even_a_stay_and_gives_its_reason(void **state)
+{
+	(void)state;
+	begin_running(leased_staying);
+	IN(PLAN_LOST, NO_CODE, "hard-stop");
+	IN(PLAN_TREE_DEAD, NO_CODE, "release");
+	IN(PLAN_ENDED, 78, "drop exit:78");
+}
+
+static void a_tenure_that_was_over_before_it_was_seen_is_75_or_tried_again_after_a_pause(void **state)
+{
+	(void)state;
+	begin(leased);
+	IN(PLAN_ENDED, NO_CODE, "drop exit:75");
+	begin(leased_staying);
+	IN(PLAN_ENDED, NO_CODE, "drop");
+	NEXT_IN(1000 * MS);
+	AFTER(1000 * MS, "campaign");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -563,6 +710,18 @@ int main(void)
 		cmocka_unit_test(staying_it_backs_off_from_1_to_60_seconds_while_the_program_fails_at_once),
 		cmocka_unit_test(a_program_that_the_terminal_stopped_stops_the_supervisor_where_the_lease_has_no_end),
 		cmocka_unit_test(no_order_of_inputs_releases_before_the_proof),
+		cmocka_unit_test(a_lease_at_risk_is_a_soft_stop_and_its_end_the_hard_one),
+		cmocka_unit_test(a_soft_stop_that_has_begun_is_not_taken_back_by_a_renewal),
+		cmocka_unit_test(a_program_that_obeys_the_soft_stop_gives_75_all_the_same),
+		cmocka_unit_test(without_a_grace_a_lease_at_risk_is_a_hard_stop),
+		cmocka_unit_test(a_grace_that_began_for_another_reason_ends_with_the_lease),
+		cmocka_unit_test(a_tenure_that_begins_at_risk_waits_for_its_first_renewal),
+		cmocka_unit_test(a_renewal_before_the_tree_stands_starts_nothing),
+		cmocka_unit_test(a_tenure_that_ends_before_its_first_renewal_never_starts_the_program),
+		cmocka_unit_test(a_lost_lease_is_released_only_after_the_proof_and_then_stay_campaigns_again),
+		cmocka_unit_test(a_lease_that_the_store_ended_itself_needs_no_release),
+		cmocka_unit_test(a_store_that_can_not_go_on_ends_even_a_stay_and_gives_its_reason),
+		cmocka_unit_test(a_tenure_that_was_over_before_it_was_seen_is_75_or_tried_again_after_a_pause),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
