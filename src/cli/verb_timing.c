@@ -2,43 +2,53 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/output.h"
+#include "cli/timing_quorum.h"
 #include "client/registry.h"
 #include "client/url.h"
 #include "elector/lease.h"
 
+#define VERB_TIMING_TTL_NS (10 * CLOCK_NS_PER_S) /* CONTRACT: TTL */
+
 struct verb_timing_options {
-	uint64_t grace_ns; /* NS_NEVER: not given */
+	uint64_t grace_ns, kill_margin_ns; /* NS_NEVER: not given */
+	uint64_t rtt_ns, max_ttl_ns, max_ttl_v_ns;
 };
 
 static const struct cli_option verb_timing_options[] = {
 	{ "grace", 0, CLI_DURATION, "DUR", "compute with this grace of 'tenure run' (default: as 'tenure run' does)",
 	  offsetof(struct verb_timing_options, grace_ns), 0, 0 },
+	{ "kill-margin", 0, CLI_DURATION, "DUR",
+	  "compute with this lateness of timers (default: 20ms where this user may have SCHED_FIFO, else 100ms)",
+	  offsetof(struct verb_timing_options, kill_margin_ns), 0, 0 },
+	{ "rtt", 0, CLI_DURATION, "DUR", "quorum: the round trip to the voters (default: 1ms)",
+	  offsetof(struct verb_timing_options, rtt_ns), 0, 0 },
+	{ "max-ttl", 0, CLI_DURATION, "DUR", "quorum: the voters' longest lease (default: 10s)",
+	  offsetof(struct verb_timing_options, max_ttl_ns), 0, 0 },
+	{ "max-ttl-v", 0, CLI_DURATION, "DUR", "quorum: the voters' longest lease for a vote (default: 1s)",
+	  offsetof(struct verb_timing_options, max_ttl_v_ns), 0, 0 },
 };
 
-static const struct verb_timing_options verb_timing_defaults = { .grace_ns = NS_NEVER };
-
-static json_t *verb_timing_ms(uint64_t ns)
-{
-	if (ns == NS_NEVER)
-		return json_null();
-	if (ns % CLOCK_NS_PER_MS == 0)
-		return json_integer((json_int_t)(ns / CLOCK_NS_PER_MS));
-	return json_real((double)ns / (double)CLOCK_NS_PER_MS);
-}
+static const struct verb_timing_options verb_timing_defaults = {
+	.grace_ns = NS_NEVER,
+	.kill_margin_ns = NS_NEVER,
+	.rtt_ns = CLOCK_NS_PER_MS,
+	.max_ttl_ns = 10 * CLOCK_NS_PER_S,
+	.max_ttl_v_ns = CLOCK_NS_PER_S,
+};
 
 static void verb_timing_lease(struct output_findings *f, const struct lease_timing *t, uint64_t asked_ttl_ns)
 {
 	char text[64];
 
 	if (asked_ttl_ns)
-		output_finding(f, "ttl", verb_timing_ms(t->ttl_ns), "ms", OUTPUT_OK,
+		output_finding(f, "ttl", timing_ms(t->ttl_ns), "ms", OUTPUT_OK,
 		               "none: a file lock is held for as long as the leader lives; the %s that was asked for "
 		               "changes nothing",
 		               text_from_duration(asked_ttl_ns, text, sizeof text));
 	else
-		output_finding(f, "ttl", verb_timing_ms(t->ttl_ns), "ms", OUTPUT_OK,
+		output_finding(f, "ttl", timing_ms(t->ttl_ns), "ms", OUTPUT_OK,
 		               "none: a file lock is held for as long as the leader lives");
-	output_finding(f, "D(ttl)", verb_timing_ms(lease_allowance_ns(t->ttl_ns, t->rate_error_ppm)), "ms", OUTPUT_OK,
+	output_finding(f, "D(ttl)", timing_ms(lease_allowance_ns(t->ttl_ns, t->rate_error_ppm)), "ms", OUTPUT_OK,
 	               "how long a confirmation lasts: without end, since the kernel itself confirms");
 	output_finding(f, "heartbeat", json_null(), "ms", OUTPUT_OK, "h: there is nothing to renew");
 	output_finding(f, "retry", json_null(), "ms", OUTPUT_OK, "r: there is nothing to repeat");
@@ -51,9 +61,9 @@ static void verb_timing_program(struct output_findings *f, const struct lease_ti
 	char message[256];
 	bool safe = lease_is_safe(t, message, sizeof message);
 
-	output_finding(f, "grace", verb_timing_ms(t->grace_ns), "ms", OUTPUT_OK,
+	output_finding(f, "grace", timing_ms(t->grace_ns), "ms", OUTPUT_OK,
 	               "what 'tenure run' leaves the program between SIGTERM and SIGKILL");
-	output_finding(f, "kill margin", verb_timing_ms(t->kill_margin_ns), "ms", OUTPUT_OK,
+	output_finding(f, "kill margin", timing_ms(t->kill_margin_ns), "ms", OUTPUT_OK,
 	               "there is no deadline, so no timer that could be late");
 	output_finding(f, "safe", json_boolean(safe), "", safe ? OUTPUT_OK : OUTPUT_UNSAFE, "%s",
 	               safe ? "D(ttl) >= h + 2 r + grace + kill margin holds: the lease has no end" : message);
@@ -61,7 +71,7 @@ static void verb_timing_program(struct output_findings *f, const struct lease_ti
 
 static void verb_timing_changes(struct output_findings *f, const struct lease_timing *t)
 {
-	output_finding(f, "hand-over, worst", verb_timing_ms(t->grace_ns), "ms", OUTPUT_OK,
+	output_finding(f, "hand-over, worst", timing_ms(t->grace_ns), "ms", OUTPUT_OK,
 	               "resign or transfer: the program's grace, then the time the kernel takes to end it");
 	output_finding(f, "hand-over, no program", json_integer(0), "ms", OUTPUT_OK,
 	               "between library or 'campaign' candidates: no waiting is part of it, only the work itself");
@@ -74,10 +84,38 @@ static void verb_timing_changes(struct output_findings *f, const struct lease_ti
 	               "no bound: all candidates are on this host; for several hosts another store is needed");
 }
 
+static void verb_timing_endless(struct output_findings *f, const struct verb_timing_options *o, uint64_t asked_ttl_ns)
+{
+	struct lease_timing t = { .ttl_ns = LEASE_NS_NEVER, .rate_error_ppm = LEASE_RATE_ERROR_PPM };
+
+	t.grace_ns = o->grace_ns == NS_NEVER ? lease_default_grace_ns(t.ttl_ns) : o->grace_ns;
+	verb_timing_lease(f, &t, asked_ttl_ns);
+	verb_timing_program(f, &t);
+	verb_timing_changes(f, &t);
+}
+
+static uint64_t verb_timing_kill_margin_ns(void)
+{
+	return LEASE_KILL_MARGIN_OTHER_NS;
+}
+
+static void verb_timing_quorum(struct output_findings *f, const struct verb_timing_options *o,
+                               const struct tenure_options *session)
+{
+	struct timing_quorum t = { .rtt_ns = o->rtt_ns, .max_ttl_ns = o->max_ttl_ns, .max_ttl_v_ns = o->max_ttl_v_ns };
+	struct lease_timing *l = &t.lease;
+
+	l->ttl_ns = session->ttl_ns ? session->ttl_ns : VERB_TIMING_TTL_NS;
+	l->rate_error_ppm = session->rate_error_ppm ? session->rate_error_ppm : LEASE_RATE_ERROR_PPM;
+	l->grace_ns = o->grace_ns == NS_NEVER ? lease_default_grace_ns(l->ttl_ns) : o->grace_ns;
+	l->kill_margin_ns = o->kill_margin_ns == NS_NEVER ? verb_timing_kill_margin_ns() : o->kill_margin_ns;
+	timing_quorum_derive(&t);
+	timing_quorum_rows(f, &t);
+}
+
 static int verb_timing_run(struct cli *cli, void *options)
 {
 	const struct verb_timing_options *o = options;
-	struct lease_timing t = { .ttl_ns = LEASE_NS_NEVER, .rate_error_ppm = LEASE_RATE_ERROR_PPM };
 	struct tenure_error error = TENURE_ERROR_INIT;
 	struct output_findings f;
 	const struct store_ops *ops;
@@ -88,13 +126,11 @@ static int verb_timing_run(struct cli *cli, void *options)
 	ops = registry_find(url.scheme, &error);
 	if (!ops)
 		return cli_fail(cli, &error);
-	if (!(ops->capabilities & STORE_ENDLESS_LEASE))
-		return cli_fail_code(cli, 64, "the timings of a %s store are not known to this version", url.scheme);
-	t.grace_ns = o->grace_ns == NS_NEVER ? lease_default_grace_ns(t.ttl_ns) : o->grace_ns;
 	output_findings_init(&f);
-	verb_timing_lease(&f, &t, cli->session.ttl_ns);
-	verb_timing_program(&f, &t);
-	verb_timing_changes(&f, &t);
+	if (ops->capabilities & STORE_ENDLESS_LEASE)
+		verb_timing_endless(&f, o, cli->session.ttl_ns);
+	else
+		verb_timing_quorum(&f, o, &cli->session);
 	return output_findings_print(cli, &f);
 }
 
@@ -107,12 +143,13 @@ const struct cli_verb verb_timing = {
 	        "alone and contacts nothing.\n"
 	        "\n"
 	        "  tenure timing\n"
+	        "  tenure timing --store quorum://v1,v2,v3 --ttl 2s --rtt 5ms\n"
 	        "  tenure timing --grace 10s -o json\n"
 	        "\n"
 	        "exit codes: 0 shown; 64 bad usage; 78 malformed configuration.",
 	.needs = CLI_STORE | CLI_OUTPUT,
 	.options = verb_timing_options,
-	.n_options = 1,
+	.n_options = sizeof verb_timing_options / sizeof verb_timing_options[0],
 	.defaults = &verb_timing_defaults,
 	.options_bytes = sizeof verb_timing_defaults,
 	.run = verb_timing_run,
