@@ -49,6 +49,8 @@ struct candidate_settings {
 /* 0; TENURE_ENOMEM; TENURE_EINVAL. */
 int candidate_new(struct candidate **out, const struct candidate_settings *settings, struct candidate_now now);
 void candidate_free(struct candidate *c);
+/* Wipes the incarnation, in a forked child that will never use it (R1). Async-signal-safe. */
+void candidate_forget(struct candidate *c);
 
 /* ---- connections: one per address, 0..n_addresses-1 ---- */
 

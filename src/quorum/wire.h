@@ -183,8 +183,9 @@ struct wire_item {
 			uint32_t ttl_ms, attached_n;
 			bool ended;
 		} s;
-		struct { /* RELEASE: handle, term, led, successor (label, identity, or empty) */
+		struct { /* RELEASE: handle, term, led, cause, successor (label, identity, or empty) */
 			bool led;
+			uint8_t cause; /* enum tenure_cause: why a tenure ended, for READ_R; 0: not said */
 			struct wire_bytes successor;
 		} release;
 		struct { /* REL_OK: handle, term, waiting_n */
