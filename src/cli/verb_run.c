@@ -3,9 +3,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "client/registry.h"
-#include "client/url.h"
-#include "elector/lease.h"
+#include "elector/store.h"
 #include "supervisor/supervisor.h"
 
 struct verb_run_options {
@@ -46,27 +44,6 @@ static const struct verb_run_options verb_run_defaults = {
 	.containment = "weak",
 };
 
-/* 0, or the exit code after a message. A store without an end to its leases is like an endless ttl. */
-static int verb_run_grace(const struct cli *cli, uint64_t *grace_ns)
-{
-	struct tenure_error error = TENURE_ERROR_INIT;
-	const struct store_ops *ops;
-	struct url url;
-
-	if (*grace_ns != NS_NEVER)
-		return 0;
-	if (url_parse(&url, cli->store_url, &error) != 0)
-		return cli_fail(cli, &error);
-	ops = registry_find(url.scheme, &error);
-	if (!ops)
-		return cli_fail(cli, &error);
-	if (ops->capabilities & STORE_ENDLESS_LEASE)
-		*grace_ns = lease_default_grace_ns(LEASE_NS_NEVER);
-	else
-		*grace_ns = lease_default_grace_ns(cli->session.ttl_ns ? cli->session.ttl_ns : 10 * CLOCK_NS_PER_S);
-	return 0;
-}
-
 static enum supervisor_containment verb_run_containment(const char *name)
 {
 	if (strcmp(name, "kernel") == 0)
@@ -79,8 +56,6 @@ static int verb_run_run(struct cli *cli, void *options)
 	struct verb_run_options *o = options;
 	int code = cli_check_election(cli, cli->words[0]);
 
-	if (code == 0)
-		code = verb_run_grace(cli, &o->grace_ns);
 	if (code == 0 && o->value && strlen(o->value) > STORE_VALUE_MAX_BYTES)
 		code = cli_fail_code(cli, 64, "--value has more than %d bytes", STORE_VALUE_MAX_BYTES);
 	if (code != 0)

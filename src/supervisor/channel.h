@@ -15,6 +15,7 @@ enum channel_type {
 	/* down: supervisor to warden, warden to init */
 	CHANNEL_GO = 1,    /* the record names the tree: start the program */
 	CHANNEL_SIGNAL,    /* value: give this signal to the program */
+	CHANNEL_DEADLINE,  /* deadline_ns: the lease was renewed, the dead-man timer moves on */
 	CHANNEL_HARD_STOP, /* kill the whole tree now */
 	CHANNEL_GIVE_LOCK, /* answers PROVEN: the supervisor is awake and will take the lock back */
 	/* up */
@@ -38,6 +39,7 @@ struct channel_message {
 	int32_t value;
 	int32_t level; /* enum supervisor_containment */
 	int32_t os_errno;
+	uint64_t deadline_ns;
 	struct process_id warden, init;
 	char cgroup[CGROUP_PATH_ROOM];
 	char text[256]; /* as in struct tenure_error */

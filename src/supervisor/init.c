@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "supervisor/channel.h"
 #include "supervisor/descriptors.h"
+#include "supervisor/urgency.h"
 
 struct init {
 	const struct init_settings *settings;
@@ -143,9 +144,12 @@ static void init_prepare(struct init *i)
 	descriptors_close_own(keep, sizeof keep / sizeof *keep);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
+	bool urgent = !i->settings->program->page || urgency_take();
 	i->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (i->signal_fd < 0)
 		error_set(&error, TENURE_ELIMIT, errno, "no signal descriptor");
+	else if (i->settings->urgent && !urgent)
+		error_set(&error, TENURE_EUNSAFE, 0, "init can't have real-time scheduling, though its supervisor can");
 	else if (containment_settle(i->settings->containment, &error) == 0)
 		return;
 	struct channel_message message = { .type = CHANNEL_REFUSED, .value = error.code, .os_errno = error.os_errno };

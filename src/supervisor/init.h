@@ -3,6 +3,8 @@
 #ifndef TENURE_SUPERVISOR_INIT_H
 #define TENURE_SUPERVISOR_INIT_H
 
+#include <stdbool.h>
+
 #include "supervisor/containment.h"
 #include "supervisor/program.h"
 #include "supervisor/report.h"
@@ -11,6 +13,7 @@ struct init_settings { /* borrowed */
 	const struct containment *containment;
 	const struct program *program;
 	struct report *report;
+	bool urgent; /* it must be */
 	int channel; /* to the warden */
 	int lock;    /* the store's, held and never used; -1: none */
 };

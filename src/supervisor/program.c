@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "elector/lease.h"
 #include "supervisor/descriptors.h"
 
 static void program_set_environment(const char *const *pairs)
@@ -71,13 +73,23 @@ static int program_search(char *const *command)
 	}
 }
 
+/* The last look before it runs: whatever was late on the way here. */
+static bool program_may_run(const struct tenure_lease_page *page)
+{
+	uint64_t now_ns;
+	return !page || (clock_now_ns(&now_ns) == 0 &&
+	                 lease_holds(__atomic_load_n(&page->deadline_ns, __ATOMIC_ACQUIRE), now_ns));
+}
+
 _Noreturn void program_exec(const struct program *p, int failure_fd)
 {
 	program_set_environment(p->environment);
 	program_restore_oom(p->oom_score_adj);
 	descriptors_of_program(p->closed_standard, p->lease_fd);
 	signals_restore(p->signals);
-	int failed = program_search(p->command);
+	if (p->urgency)
+		urgency_give_back(p->urgency);
+	int failed = program_may_run(p->page) ? program_search(p->command) : ETIME;
 	(void)!write(failure_fd, &failed, sizeof failed);
 	_exit(program_exit_code(failed));
 }

@@ -16,10 +16,13 @@
 #include "base/error.h"
 #include "base/exit_code.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "client/client.h"
+#include "elector/lease.h"
 #include "supervisor/descriptors.h"
 #include "supervisor/plan.h"
 #include "supervisor/tree.h"
+#include "supervisor/urgency.h"
 
 #define SUPERVISOR_CLOSE_LIMIT_NS CLOCK_NS_PER_S
 
@@ -28,6 +31,10 @@ struct supervisor {
 	struct log log;
 	struct signals signals;
 	int closed_standard;
+	bool leased; /* leases of this store have an end */
+	bool urgent; /* ... and real-time scheduling is to be had, so that the kill margin is the small one */
+	struct urgency urgency;
+	uint64_t grace_ns;
 	struct tenure *t;
 	struct tenure_candidacy *c;
 	enum tenure_state seen;
@@ -77,6 +84,7 @@ static void supervisor_campaign(struct supervisor *s)
 	o.priority = s->o->priority;
 	o.once = true;
 	o.ask_first = true;
+	o.notice_ns = s->leased ? s->grace_ns : 0;
 	o.on_event = supervisor_on_event;
 	o.arg = s;
 	s->asked = false;
@@ -86,12 +94,47 @@ static void supervisor_campaign(struct supervisor *s)
 		supervisor_feed(s, PLAN_ENDED, supervisor_fail(s, &error, code));
 }
 
+/* At each renewal at once. The warden first: the page never shows more than it was told. */
+static void supervisor_on_deadline(void *arg, const struct tenure_candidacy *c, uint64_t token, uint64_t deadline_ns)
+{
+	struct supervisor *s = arg;
+	const struct channel_message message = { .type = CHANNEL_DEADLINE, .deadline_ns = deadline_ns };
+	if (c != s->c || !s->tree.page.page || token != s->tree.page.page->token || s->tree.channel < 0)
+		return;
+	(void)channel_send(s->tree.channel, &message, -1);
+	lease_page_writer_extend(&s->tree.page, deadline_ns);
+}
+
 /* The page follows the lease. */
 static void supervisor_extend(struct supervisor *s)
 {
 	struct tenure_grant grant;
 	if (s->tree.page.page && tenure_leads(s->c, &grant) && grant.token == s->tree.page.page->token)
 		lease_page_writer_extend(&s->tree.page, grant.deadline_ns);
+}
+
+static bool supervisor_has_started(const struct supervisor *s)
+{
+	return s->plan.phase == PLAN_STARTING || s->plan.phase == PLAN_RUNNING || s->plan.phase == PLAN_SOFT;
+}
+
+static void supervisor_lost(struct supervisor *s)
+{
+	if (s->leased && supervisor_has_started(s))
+		log_write(&s->log, 4, "run",
+		          "leadership of election %s is over: its lease was not renewed, or was taken back",
+		          s->o->election);
+	supervisor_feed(s, PLAN_LOST, 0);
+}
+
+static void supervisor_risk(struct supervisor *s, bool at_risk)
+{
+	char grace[48];
+	if (at_risk && s->plan.phase == PLAN_RUNNING)
+		log_write(&s->log, 4, "run",
+		          "the lease of election %s was not renewed in time and may end in %s: ending the program",
+		          s->o->election, text_from_duration(s->grace_ns, grace, sizeof grace));
+	supervisor_feed(s, at_risk ? PLAN_AT_RISK : PLAN_SAFE, 0);
 }
 
 static void supervisor_state(struct supervisor *s, enum tenure_state state, const struct tenure_error *why)
@@ -112,10 +155,14 @@ static void supervisor_state(struct supervisor *s, enum tenure_state state, cons
 	case TENURE_AT_RISK:
 		if (!led)
 			supervisor_feed(s, PLAN_LEADING, 0);
+		if (s->leased)
+			supervisor_risk(s, state == TENURE_AT_RISK);
 		break;
 	case TENURE_STEPPING_DOWN:
-		if (s->plan.phase != PLAN_RELEASING)
-			supervisor_feed(s, PLAN_LOST, 0);
+		if (s->leased && s->plan.phase == PLAN_CAMPAIGNING)
+			client_proven_dead(s->c); /* it was over before anything was started */
+		else if (s->plan.phase != PLAN_RELEASING)
+			supervisor_lost(s);
 		break;
 	case TENURE_ENDED: {
 		int code = why->code != 0 ? supervisor_fail(s, why, why->code) : 0;
@@ -149,7 +196,8 @@ static void supervisor_look(struct supervisor *s)
 		s->asked = false;
 		supervisor_feed(s, PLAN_ASKED, 0);
 	}
-	if (s->c && s->o->wait_ns == 0 && s->plan.phase == PLAN_CAMPAIGNING && supervisor_is_idle(s))
+	/* where a lease has an end the store is elsewhere, and its silence says nothing: the plan's limit ends the attempt */
+	if (s->c && s->o->wait_ns == 0 && !s->leased && s->plan.phase == PLAN_CAMPAIGNING && supervisor_is_idle(s))
 		supervisor_feed(s, PLAN_ATTEMPTED, 0);
 }
 
@@ -171,6 +219,8 @@ static void supervisor_launch(struct supervisor *s)
 		          s->o->election, tenure_strerror(code));
 	const struct tree_settings settings = { .options = s->o,
 		                                .signals = &s->signals,
+		                                .urgency = s->leased ? &s->urgency : NULL,
+		                                .urgent = s->urgent,
 		                                .closed_standard = s->closed_standard,
 		                                .identity = client_identity(s->t),
 		                                .token = grant.token,
@@ -231,6 +281,8 @@ static void supervisor_ready(struct supervisor *s, const struct channel_message 
 static int supervisor_not_started(const struct supervisor *s, const struct channel_message *message)
 {
 	const char *what = message->text[0] != '\0' ? message->text : strerror(message->os_errno);
+	if (s->leased && message->os_errno == ETIME)
+		what = "the lease ended before it could start";
 	log_write(&s->log, 3, "run", "cannot execute '%s': %s", s->o->command[0], what);
 	if (message->text[0] != '\0')
 		return 126;
@@ -240,7 +292,7 @@ static int supervisor_not_started(const struct supervisor *s, const struct chann
 static int supervisor_refused(const struct supervisor *s, const struct channel_message *message)
 {
 	log_write(&s->log, 3, "run", "cannot execute '%s': %s", s->o->command[0], message->text);
-	return message->value == TENURE_EUNSUPPORTED ? 78 : 126;
+	return message->value == TENURE_EUNSUPPORTED || message->value == TENURE_EUNSAFE ? 78 : 126;
 }
 
 static void supervisor_program_ended(struct supervisor *s)
@@ -274,6 +326,8 @@ static void supervisor_message(struct supervisor *s, const struct channel_messag
 		supervisor_feed(s, PLAN_FAILED, plan_wants_tree(&s->plan) ? supervisor_refused(s, message) : 0);
 		break;
 	case CHANNEL_NOT_STARTED:
+		if (s->leased && message->os_errno == ETIME)
+			supervisor_lost(s); /* which is the reason, then */
 		supervisor_feed(s, PLAN_NOT_STARTED, supervisor_not_started(s, message));
 		break;
 	case CHANNEL_STOPPED:
@@ -317,6 +371,9 @@ static void supervisor_listen(struct supervisor *s)
 				return;
 			}
 			supervisor_program_ended(s);
+			/* by its dead-man timer */
+			if (s->leased && supervisor_has_started(s) && !tenure_leads(s->c, NULL))
+				supervisor_lost(s);
 			if (s->plan.phase != PLAN_HARD)
 				log_write(&s->log, 3, "run", "the program's warden was ended: ending the program");
 			supervisor_feed(s, PLAN_WARDEN_DEAD, 0);
@@ -351,6 +408,8 @@ static void supervisor_stop_self(struct supervisor *s)
 static void supervisor_release(struct supervisor *s)
 {
 	bool back = s->tree.lock >= 0;
+	if (s->leased)
+		client_proven_dead(s->c);
 	if (s->tree.yielded && !back) {
 		client_lost_lock(s->c);
 		return;
@@ -508,8 +567,9 @@ static int supervisor_loop(struct supervisor *s)
 {
 	const struct plan_settings settings = { .stay = s->o->stay,
 		                                .mirror_stops = (client_capabilities(s->t) & STORE_ENDLESS_LEASE) != 0,
+		                                .leased = s->leased,
 		                                .wait_ns = s->o->wait_ns,
-		                                .grace_ns = s->o->grace_ns,
+		                                .grace_ns = s->grace_ns,
 		                                .timeout_exit_code = s->o->timeout_exit_code };
 	struct plan_output out;
 	plan_init(&s->plan, &settings, clock_now_or_zero_ns(), &out);
@@ -551,6 +611,25 @@ static int supervisor_check(const struct supervisor *s)
 	return 78;
 }
 
+/* What the store's leases mean for a program. 0, or the exit code after a message. */
+static int supervisor_lease(struct supervisor *s)
+{
+	struct tenure_error error = TENURE_ERROR_INIT;
+	struct lease_timing timing;
+	uint64_t kill_margin_ns = 0;
+	int code = client_timing(s->t, &timing);
+	s->leased = code == 0 && timing.ttl_ns != NS_NEVER;
+	s->grace_ns = s->o->grace_ns == NS_NEVER ? lease_default_grace_ns(timing.ttl_ns) : s->o->grace_ns;
+	if (s->leased) {
+		urgency_of_caller(&s->urgency);
+		s->urgent = urgency_take();
+		kill_margin_ns = s->urgent ? LEASE_KILL_MARGIN_FIFO_NS : LEASE_KILL_MARGIN_OTHER_NS;
+		client_deadlines_to(s->t, supervisor_on_deadline, s);
+	}
+	code = client_supervise(s->t, s->grace_ns, kill_margin_ns, &error);
+	return code == 0 ? 0 : supervisor_fail(s, &error, code);
+}
+
 static int supervisor_session(struct supervisor *s)
 {
 	struct tenure_error error = TENURE_ERROR_INIT;
@@ -562,7 +641,9 @@ static int supervisor_session(struct supervisor *s)
 		return supervisor_fail(s, &error, code);
 	if (s->o->trace_fd >= 0)
 		client_trace_to(s->t, supervisor_trace, s);
-	int result = supervisor_loop(s);
+	int result = supervisor_lease(s);
+	if (result == 0)
+		result = supervisor_loop(s);
 	supervisor_drop(s);
 	(void)tenure_close(s->t, SUPERVISOR_CLOSE_LIMIT_NS);
 	return result;

@@ -17,7 +17,7 @@ struct supervisor_options { /* borrowed */
 	uint16_t priority;
 	uint64_t wait_ns; /* NS_NEVER: for ever; 0: one attempt */
 	bool stay;
-	uint64_t grace_ns;
+	uint64_t grace_ns;     /* NS_NEVER: what suits the store's ttl */
 	int timeout_exit_code; /* -E, 124 by default */
 	enum supervisor_containment least;
 	bool no_pid_namespace;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/names.h"
@@ -89,8 +90,12 @@ static _Noreturn void tree_become_warden(struct tree *t, const struct tree_setti
 		             .signals = s->signals,
 		             .closed_standard = s->closed_standard,
 		             .lease_fd = t->page.fd,
+		             .urgency = s->urgency,
+		             .page = s->deadline_ns == NS_NEVER ? NULL : t->page.page,
 		             .environment = environment },
 		.page = &t->page,
+		.deadline_ns = s->deadline_ns,
+		.urgent = s->urgent,
 		.page_path = t->path,
 		.page_lock = t->page_lock,
 		.report = t->report,

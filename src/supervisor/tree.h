@@ -17,6 +17,7 @@
 #include "supervisor/report.h"
 #include "supervisor/signals.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/urgency.h"
 
 struct tree {
 	pid_t warden;   /* 0: none, or reaped */
@@ -38,6 +39,8 @@ struct tree {
 struct tree_settings { /* borrowed */
 	const struct supervisor_options *options;
 	const struct signals *signals;
+	const struct urgency *urgency; /* the caller's; NULL: the supervisor has not changed its own */
+	bool urgent;                   /* ... and could */
 	int closed_standard;
 	const char *identity;
 	uint64_t token, deadline_ns;

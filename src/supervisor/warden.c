@@ -15,8 +15,10 @@
 #include "base/error.h"
 #include "supervisor/channel.h"
 #include "supervisor/containment.h"
+#include "supervisor/dead_man.h"
 #include "supervisor/descriptors.h"
 #include "supervisor/init.h"
+#include "supervisor/urgency.h"
 
 /* Init inherits it, the program gets back what was before. Not the lowest: the kernel must have something to end. */
 #define WARDEN_OOM_SCORE_ADJ "-900"
@@ -27,6 +29,7 @@ struct warden {
 	struct warden_settings *settings;
 	struct containment containment;
 	struct process_id own;
+	struct dead_man dead_man;
 	int down; /* to init */
 	char oom_score_adj[16];
 	char why[256]; /* why there is no higher level of containment */
@@ -55,15 +58,38 @@ static void warden_prepare(struct warden *w)
 	warden_lower_oom_score(w);
 }
 
+/*
+ * While init is awaited: renewals. False: something else, which ends the wait (the supervisor is dead, or wants it all to
+ * end).
+ */
+static bool warden_hear_renewals(struct warden *w)
+{
+	struct channel_message message;
+	for (;;) {
+		enum channel_result result = (enum channel_result)channel_receive(w->settings->channel, &message, NULL);
+		if (result == CHANNEL_NOTHING)
+			return true;
+		if (result == CHANNEL_CLOSED || message.type != CHANNEL_DEADLINE)
+			return false;
+		if (dead_man_extend(&w->dead_man, message.deadline_ns) != 0)
+			return false;
+	}
+}
+
 /* Init's first word: READY (0), or why it can't be (TENURE_E...). The supervisor's death ends the wait. */
-static int warden_hear_init(const struct warden *w, struct tenure_error *error)
+static int warden_hear_init(struct warden *w, struct tenure_error *error)
 {
 	struct channel_message message;
 	struct pollfd polls[] = { { .fd = w->down, .events = POLLIN },
 		                  { .fd = w->settings->channel, .events = POLLIN } };
-	while (poll(polls, 2, -1) < 0)
-		;
-	if (!polls[0].revents || channel_receive(w->down, &message, NULL) != CHANNEL_MESSAGE)
+	bool wanted = true;
+	do {
+		if (poll(polls, 2, -1) < 0)
+			polls[0].revents = polls[1].revents = 0;
+		if (polls[1].revents)
+			wanted = warden_hear_renewals(w);
+	} while (wanted && !polls[0].revents);
+	if (!wanted || channel_receive(w->down, &message, NULL) != CHANNEL_MESSAGE)
 		return error_set(error, TENURE_EINTERNAL, 0, "init was ended before it was ready");
 	if (message.type == CHANNEL_READY)
 		return 0;
@@ -91,6 +117,7 @@ static int warden_make_init(struct warden *w, enum supervisor_containment level,
 		const struct init_settings settings = { .containment = &w->containment,
 			                                .program = &w->settings->program,
 			                                .report = w->settings->report,
+			                                .urgent = w->settings->urgent,
 			                                .channel = ends[1],
 			                                .lock = w->settings->lock };
 		init_main(&settings);
@@ -216,7 +243,13 @@ static void warden_from_supervisor(struct warden *w)
 		default:
 			break;
 		}
-		if (message.type == CHANNEL_HARD_STOP)
+		if (message.type == CHANNEL_DEADLINE) {
+			if (dead_man_extend(&w->dead_man, message.deadline_ns) != 0)
+				warden_finish(w);
+			continue;
+		}
+		/* a GO after the deadline starts nothing: the timer's signal is late, or on its way */
+		if (message.type == CHANNEL_HARD_STOP || (message.type == CHANNEL_GO && !dead_man_holds(&w->dead_man)))
 			warden_finish(w);
 		(void)channel_send(w->down, &message, -1);
 	}
@@ -243,7 +276,16 @@ static void warden_from_init(struct warden *w)
 _Noreturn void warden_main(struct warden_settings *s)
 {
 	struct warden w = { .settings = s };
+	/* before anything that may take its time */
+	struct tenure_error error = TENURE_ERROR_INIT;
+	if (dead_man_set(&w.dead_man, s->deadline_ns, &error) != 0)
+		warden_refuse(&w, &error);
 	warden_prepare(&w);
+	if (s->deadline_ns != NS_NEVER && !urgency_take() && s->urgent) {
+		error_set(&error, TENURE_EUNSAFE, 0,
+		          "the warden can't have real-time scheduling, though its supervisor can");
+		warden_refuse(&w, &error);
+	}
 	warden_contain(&w);
 	warden_announce(&w);
 	for (;;) {

@@ -16,6 +16,8 @@ struct warden_settings { /* borrowed: the memory of the supervisor that was fork
 	bool no_pid_namespace;
 	struct program program;
 	struct lease_page_writer *page;
+	uint64_t deadline_ns;  /* at the start; NS_NEVER: the lease has no end */
+	bool urgent;           /* the kill margin counts on real-time scheduling */
 	const char *page_path; /* "": none */
 	int page_lock;         /* held while it lives; -1: none */
 	struct report *report;
