@@ -105,8 +105,9 @@ void candidate_leave(struct candidate_election *e, struct candidate_now now); /*
 /*
  * R21: belief is over first, then RELEASE, repeated until every voter answered (R32). CANDIDATE_RELEASED follows once q
  * voters answered, or the lease has surely run out. `to`: the successor's label or identity; "" the next in line (R35).
+ * `cause` is what observers are told.
  */
-void candidate_release(struct candidate_election *e, const char *to, struct candidate_now now);
+void candidate_release(struct candidate_election *e, const char *to, enum tenure_cause cause, struct candidate_now now);
 int candidate_set_value(struct candidate_election *e, const void *value, size_t value_bytes, struct candidate_now now);
 /* Leaves, releases, and is freed once nothing more has to be said for it. No event of it follows. */
 void candidate_exit(struct candidate_election *e, struct candidate_now now);
