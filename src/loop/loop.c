@@ -14,6 +14,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/heap.h"
+#include "base/list.h"
 
 #define LOOP_CLOCKLESS_MS   10
 #define LOOP_TIMERS_AT_ONCE 65536 /* then the other events get their turn */
@@ -25,7 +27,7 @@ struct loop {
 	int timer_fd;
 	uint64_t armed_ns;        /* what the timerfd is set to */
 	_Atomic uint64_t next_ns; /* a copy of armed_ns that any thread may read */
-	struct loop_timer *root;  /* pairing heap, earliest first */
+	struct heap timers;
 	loop_fn *before, *after;
 	void *arg;
 	bool unarmed; /* a watch was made since libuv last armed its descriptors */
@@ -38,75 +40,9 @@ struct loop_watch {
 	void *arg;
 };
 
-/* ---- the heap of timers: intrusive, so that arming cannot fail ---- */
-
-static struct loop_timer *loop_heap_merge(struct loop_timer *a, struct loop_timer *b)
-{
-	if (!a || !b)
-		return a ? a : b;
-	if (b->at_ns < a->at_ns) {
-		struct loop_timer *swap = a;
-
-		a = b;
-		b = swap;
-	}
-	b->next = a->child;
-	if (a->child)
-		a->child->prev = b;
-	b->prev = a;
-	a->child = b;
-	return a;
-}
-
-/* Pairs the siblings from the left, then merges the pairs from the right: amortised O(log n). */
-static struct loop_timer *loop_heap_merge_siblings(struct loop_timer *first)
-{
-	struct loop_timer *pairs = NULL, *root = NULL;
-
-	while (first) {
-		struct loop_timer *a = first, *b = a->next;
-
-		first = b ? b->next : NULL;
-		a->next = a->prev = NULL;
-		if (b)
-			b->next = b->prev = NULL;
-		a = loop_heap_merge(a, b);
-		a->next = pairs;
-		pairs = a;
-	}
-	while (pairs) {
-		struct loop_timer *a = pairs;
-
-		pairs = a->next;
-		a->next = NULL;
-		root = loop_heap_merge(root, a);
-	}
-	return root;
-}
-
-static void loop_heap_remove(struct loop *l, struct loop_timer *t)
-{
-	struct loop_timer *rest = loop_heap_merge_siblings(t->child);
-
-	if (t == l->root) {
-		l->root = rest;
-	} else {
-		if (t->prev->child == t)
-			t->prev->child = t->next;
-		else
-			t->prev->next = t->next;
-		if (t->next)
-			t->next->prev = t->prev;
-		l->root = loop_heap_merge(l->root, rest);
-	}
-	if (l->root)
-		l->root->prev = l->root->next = NULL;
-	t->child = t->next = t->prev = NULL;
-}
-
 static void loop_arm_clock(struct loop *l)
 {
-	uint64_t at_ns = l->root ? l->root->at_ns : NS_NEVER;
+	uint64_t at_ns = heap_first_key(&l->timers);
 	struct itimerspec spec = { 0 };
 
 	if (at_ns == l->armed_ns)
@@ -125,13 +61,14 @@ static void loop_arm_clock(struct loop *l)
 void loop_timer_init(struct loop *l, struct loop_timer *t, loop_fn *fn, void *arg)
 {
 	*t = (struct loop_timer) { .loop = l, .at_ns = NS_NEVER, .fn = fn, .arg = arg };
+	heap_node_init(&t->node);
 }
 
 void loop_timer_disarm(struct loop_timer *t)
 {
 	if (t->at_ns == NS_NEVER)
 		return;
-	loop_heap_remove(t->loop, t);
+	heap_remove(&t->loop->timers, &t->node);
 	t->at_ns = NS_NEVER;
 	loop_arm_clock(t->loop);
 }
@@ -144,7 +81,7 @@ void loop_timer_arm(struct loop_timer *t, uint64_t at_ns)
 	if (at_ns == NS_NEVER)
 		return;
 	t->at_ns = at_ns;
-	t->loop->root = loop_heap_merge(t->loop->root, t);
+	heap_put(&t->loop->timers, &t->node, at_ns);
 	loop_arm_clock(t->loop);
 }
 
@@ -161,8 +98,8 @@ static void loop_run_timers(struct loop *l)
 	}
 	l->before(l->arg);
 	/* Only what was due at this reading: a timer that re-arms itself for "now" must not keep the others waiting. */
-	for (; most > 0 && l->root && l->root->at_ns <= now_ns; most--) {
-		struct loop_timer *t = l->root;
+	for (; most > 0 && heap_first_key(&l->timers) <= now_ns; most--) {
+		struct loop_timer *t = LIST_OF(l->timers.root, struct loop_timer, node);
 
 		loop_timer_disarm(t);
 		t->fn(t->arg);
@@ -304,7 +241,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	CHECK(!l->root);
+	CHECK(!l->timers.root);
 	uv_walk(&l->uv, loop_close_handle, l);
 	while (uv_run(&l->uv, UV_RUN_NOWAIT) != 0)
 		;
@@ -329,7 +266,7 @@ void loop_run_ready(struct loop *l)
 		l->unarmed = false;
 		(void)uv_run(&l->uv, UV_RUN_NOWAIT);
 		/* Who comes at the instant that was asked for need not wait for the kernel to have noticed it, too. */
-		if (l->root && l->root->at_ns <= clock_now_or_zero_ns())
+		if (l->timers.root && heap_first_key(&l->timers) <= clock_now_or_zero_ns())
 			loop_run_timers(l);
 	} while (l->unarmed);
 }

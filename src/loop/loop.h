@@ -11,13 +11,15 @@
 
 #include <tenure/tenure.h>
 
+#include "base/heap.h"
+
 struct loop;
 struct loop_watch;
 
 typedef void loop_fn(void *arg);
 
-struct loop_timer { /* embed it; loop_timer_init once. The heap's links are the loop's own */
-	struct loop_timer *child, *next, *prev;
+struct loop_timer { /* embed it; loop_timer_init once. The node is the loop's own */
+	struct heap_node node;
 	struct loop *loop;
 	uint64_t at_ns; /* NS_NEVER: not armed */
 	loop_fn *fn;
