@@ -30,6 +30,7 @@ struct loop {
 	struct heap timers;
 	loop_fn *before, *after;
 	void *arg;
+	uint8_t *scratch;
 	bool unarmed; /* a watch was made since libuv last armed its descriptors */
 };
 
@@ -38,6 +39,7 @@ struct loop_watch {
 	struct loop *loop;
 	loop_fn *fn;
 	void *arg;
+	unsigned wanted, ready;
 };
 
 static void loop_arm_clock(struct loop *l)
@@ -128,15 +130,32 @@ static void loop_on_wake_up(uv_async_t *handle)
 	l->after(l->arg);
 }
 
-static void loop_on_readable(uv_poll_t *handle, int status, int events)
+static void loop_on_ready(uv_poll_t *handle, int status, int events);
+
+static void loop_watch_start(struct loop_watch *w)
+{
+	int events = (w->wanted & LOOP_READABLE ? UV_READABLE : 0) | (w->wanted & LOOP_WRITABLE ? UV_WRITABLE : 0);
+
+	if (events)
+		CHECK(uv_poll_start(&w->poll, events, loop_on_ready) == 0);
+	else
+		(void)uv_poll_stop(&w->poll);
+	w->loop->unarmed = true;
+}
+
+static void loop_on_ready(uv_poll_t *handle, int status, int events)
 {
 	struct loop_watch *w = handle->data;
 	struct loop *l = w->loop;
 
-	(void)status; /* errors and hang-ups show when the descriptor is read */
-	(void)events;
+	w->ready = (events & UV_READABLE ? LOOP_READABLE : 0) | (events & UV_WRITABLE ? LOOP_WRITABLE : 0);
+	if (status != 0)
+		w->ready = LOOP_READABLE | LOOP_WRITABLE;
 	l->before(l->arg);
 	w->fn(w->arg);
+	/* libuv watches no more after an error; its memory lives until the pass is over, even when fn closed it. */
+	if (status != 0 && !uv_is_closing((uv_handle_t *)&w->poll))
+		loop_watch_start(w);
 	l->after(l->arg);
 }
 
@@ -146,16 +165,35 @@ int loop_watch(struct loop *l, int fd, loop_fn *fn, void *arg, struct loop_watch
 
 	if (!w)
 		return TENURE_ENOMEM;
-	*w = (struct loop_watch) { .loop = l, .fn = fn, .arg = arg };
+	*w = (struct loop_watch) { .loop = l, .fn = fn, .arg = arg, .wanted = LOOP_READABLE };
 	w->poll.data = w;
 	if (uv_poll_init(&l->uv, &w->poll, fd) != 0) {
 		free(w);
 		return TENURE_EINTERNAL;
 	}
-	CHECK(uv_poll_start(&w->poll, UV_READABLE, loop_on_readable) == 0);
-	l->unarmed = true;
+	loop_watch_start(w);
 	*out = w;
 	return 0;
+}
+
+void loop_watch_want(struct loop_watch *w, unsigned events)
+{
+	if (w->wanted == events)
+		return;
+	w->wanted = events;
+	loop_watch_start(w);
+}
+
+unsigned loop_watch_ready(const struct loop_watch *w)
+{
+	return w->ready;
+}
+
+uint8_t *loop_scratch(struct loop *l)
+{
+	if (!l->scratch)
+		l->scratch = malloc(LOOP_SCRATCH_BYTES);
+	return l->scratch;
 }
 
 static void loop_on_watch_closed(uv_handle_t *handle)
@@ -247,6 +285,7 @@ void loop_free(struct loop *l)
 		;
 	CHECK(uv_loop_close(&l->uv) == 0);
 	(void)close(l->timer_fd);
+	free(l->scratch);
 	free(l);
 }
 

@@ -41,7 +41,16 @@ void loop_timer_disarm(struct loop_timer *t);
  * TENURE_ENOMEM, TENURE_EINTERNAL (a descriptor that can't be polled). [loop thread]
  */
 int loop_watch(struct loop *l, int fd, loop_fn *fn, void *arg, struct loop_watch **out);
+/* What it waits for from now on: LOOP_READABLE, LOOP_WRITABLE, both, or 0. [loop thread] */
+enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
+void loop_watch_want(struct loop_watch *w, unsigned events);
+/* Inside fn: which of them it is. Errors and hang-ups are both: they show when the descriptor is read or written. */
+unsigned loop_watch_ready(const struct loop_watch *w);
 void loop_unwatch(struct loop_watch *w); /* NULL is allowed; fn is not called after return */
+
+/* Room that whoever reads may use until its callback returns: LOOP_SCRATCH_BYTES, one for all. NULL: no memory. [loop thread] */
+#define LOOP_SCRATCH_BYTES (256 * 1024)
+uint8_t *loop_scratch(struct loop *l);
 
 /* Makes the loop run `after` soon, from any thread. */
 void loop_wake(struct loop *l);
