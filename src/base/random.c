@@ -6,12 +6,17 @@
 
 #include <tenure/tenure.h>
 
-int random_u64(uint64_t *value)
+int random_bytes(void *bytes, size_t n_bytes)
 {
 	ssize_t got;
 
 	do {
-		got = getrandom(value, sizeof *value, 0);
+		got = getrandom(bytes, n_bytes, 0);
 	} while (got < 0 && errno == EINTR);
-	return got == (ssize_t)sizeof *value ? 0 : TENURE_EINTERNAL;
+	return got == (ssize_t)n_bytes ? 0 : TENURE_EINTERNAL;
+}
+
+int random_u64(uint64_t *value)
+{
+	return random_bytes(value, sizeof *value);
 }

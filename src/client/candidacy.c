@@ -333,7 +333,11 @@ static int candidacy_new(struct tenure *t, const char *election, const struct te
                          struct tenure_candidacy **out, struct tenure_error *error)
 {
 	const struct store_join join = {
-		.election = election, .value = o->value, .value_bytes = o->value_bytes, .priority = o->priority
+		.election = election,
+		.value = o->value,
+		.value_bytes = o->value_bytes,
+		.priority = o->priority,
+		.notice_ns = clock_add_ns(o->notice_ns, t->supervised ? t->kill_margin_ns : 0),
 	};
 	struct tenure_candidacy *c = calloc(1, sizeof *c);
 	struct tenure_error taken = TENURE_ERROR_INIT;

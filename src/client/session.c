@@ -208,7 +208,8 @@ static const struct store_sink session_sink = {
 	.health = session_health,
 };
 
-static int session_identity(struct tenure *t, const char *id, uint64_t *nonce, struct tenure_error *error)
+static int session_identity(struct tenure *t, const char *id, struct store_settings *settings,
+                            struct tenure_error *error)
 {
 	char host[NAMES_ID_MAX_BYTES + 1] = "";
 	const char *fault;
@@ -222,13 +223,14 @@ static int session_identity(struct tenure *t, const char *id, uint64_t *nonce, s
 	if (fault)
 		return error_set(error, TENURE_EINVAL, 0, "bad id '%.64s': %s; an id is 1 to 64 bytes, as in web-1", id,
 		                 fault);
-	if (random_u64(nonce) != 0)
+	if (random_bytes(settings->incarnation, sizeof settings->incarnation) != 0)
 		return error_set(error, TENURE_EINTERNAL, 0, "the kernel gives no random bytes");
+	settings->nonce = identity_public_hash(settings->incarnation);
 	memcpy(t->id, id, strlen(id) + 1);
 	buf_init(&b, t->identity, sizeof t->identity);
 	buf_text(&b, id);
 	buf_char(&b, '_');
-	buf_hex64(&b, *nonce);
+	buf_hex64(&b, settings->nonce);
 	return 0;
 }
 
@@ -252,13 +254,14 @@ static int session_open_store(struct tenure *t, const struct url *u, const struc
 	if (o->rate_error_ppm > LEASE_RATE_ERROR_MAX_PPM)
 		return error_set(error, TENURE_EINVAL, 0, "rate_error_ppm is %u, at most %u is allowed",
 		                 o->rate_error_ppm, LEASE_RATE_ERROR_MAX_PPM);
-	code = session_identity(t, o->id, &settings.nonce, error);
+	code = session_identity(t, o->id, &settings, error);
 	if (code == 0)
 		code = loop_new(&t->loop, session_before, session_after, t, error);
 	if (code != 0)
 		return code;
 	settings.loop = t->loop;
 	code = t->ops->open(&t->store, &settings, &session_sink, t, error);
+	explicit_bzero(settings.incarnation, sizeof settings.incarnation);
 	if (code != 0) {
 		loop_free(t->loop);
 		t->loop = NULL;

@@ -17,6 +17,7 @@
 
 #include <tenure/tenure.h>
 
+#include "base/identity.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "base/process.h"
@@ -54,6 +55,8 @@ struct store_settings {   /* borrowed for the length of open() */
 	const char *id;       /* the label */
 	const char *identity; /* <id>_<16 hex>; the store keeps its own copy */
 	uint64_t nonce;       /* the 16 hex as a number: unique to this session */
+	/* random, a secret: the nonce is its public hash. Wiped by whoever keeps it, in a forked child (`forked`) */
+	uint8_t incarnation[IDENTITY_INCARNATION_BYTES];
 	struct loop *loop;
 	struct log log;
 };
@@ -86,6 +89,8 @@ struct store_join { /* borrowed */
 	const void *value;
 	size_t value_bytes;
 	uint16_t priority;
+	/* A grant of which less than this is left is of no use yet: renew it first, then tell it. 0: at once */
+	uint64_t notice_ns;
 };
 
 /* What the supervisor knows about a program's processes, for the record beside the lock. */
