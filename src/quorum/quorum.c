@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quorum/quorum.h"
 
+#include "base/check.h"
 #include "base/identity.h"
+#include "quorum/bytes.h"
 
 uint64_t quorum_public_hash(const struct quorum_id *inc)
 {
