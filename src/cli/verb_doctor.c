@@ -25,6 +25,7 @@
 #include "client/url.h"
 #include "elector/lease.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/urgency.h"
 
 /* The number in a one-line file of /proc; false where it can't be read. */
 static bool verb_doctor_number(const char *path, uint64_t *value)
@@ -119,11 +120,6 @@ static int verb_doctor_pid_namespace(void)
 	return unshare(geteuid() == 0 ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID);
 }
 
-static int verb_doctor_fifo(void)
-{
-	return sched_setscheduler(0, SCHED_FIFO, &(struct sched_param) { .sched_priority = 1 });
-}
-
 static void verb_doctor_cgroup(struct output_findings *f)
 {
 	struct tenure_error error = TENURE_ERROR_INIT;
@@ -160,7 +156,7 @@ static void verb_doctor_containment(struct output_findings *f)
 	output_finding(f, "containment, host's pids", json_string(supervisor_containment_name(best)), "",
 	               best == SUPERVISOR_WEAK ? OUTPUT_WEAK : OUTPUT_OK,
 	               "with --no-pid-namespace, so that the program sees the host's processes");
-	failed = verb_doctor_try(verb_doctor_fifo);
+	failed = urgency_probe();
 	output_finding(f, "SCHED_FIFO", json_boolean(failed == 0), "", failed == 0 ? OUTPUT_OK : OUTPUT_WEAK,
 	               "kill margin %d ms%s%s",
 	               (int)((failed == 0 ? LEASE_KILL_MARGIN_FIFO_NS : LEASE_KILL_MARGIN_OTHER_NS) / CLOCK_NS_PER_MS),

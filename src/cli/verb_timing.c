@@ -6,6 +6,7 @@
 #include "client/registry.h"
 #include "client/url.h"
 #include "elector/lease.h"
+#include "supervisor/urgency.h"
 
 #define VERB_TIMING_TTL_NS (10 * CLOCK_NS_PER_S) /* CONTRACT: TTL */
 
@@ -96,7 +97,7 @@ static void verb_timing_endless(struct output_findings *f, const struct verb_tim
 
 static uint64_t verb_timing_kill_margin_ns(void)
 {
-	return LEASE_KILL_MARGIN_OTHER_NS;
+	return urgency_probe() == 0 ? LEASE_KILL_MARGIN_FIFO_NS : LEASE_KILL_MARGIN_OTHER_NS;
 }
 
 static void verb_timing_quorum(struct output_findings *f, const struct verb_timing_options *o,

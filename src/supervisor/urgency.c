@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* Above everything that is not real-time is enough; below what the kernel's own threads have. */
 #define URGENCY_PRIORITY 10
@@ -35,6 +37,21 @@ bool urgency_take(void)
 	/* What is mapped now. MCL_FUTURE would make later allocations fail at a limit, which is worse than a page fault. */
 	(void)mlockall(MCL_CURRENT);
 	return urgency_schedule();
+}
+
+int urgency_probe(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child < 0)
+		return errno;
+	if (child == 0)
+		_exit(urgency_schedule() ? 0 : errno & 127);
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EPERM;
 }
 
 void urgency_give_back(const struct urgency *u)

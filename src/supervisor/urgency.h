@@ -21,6 +21,8 @@ void urgency_of_caller(struct urgency *u);
  * is not permitted, all else was done as far as it is.
  */
 bool urgency_take(void);
+/* May this user have it? 0, or errno. Tried in a child: nothing changes here. */
+int urgency_probe(void);
 /* In the child that becomes the program: as the caller was scheduled, but never real-time. */
 void urgency_give_back(const struct urgency *u);
 
