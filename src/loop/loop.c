@@ -19,11 +19,14 @@
 
 #define LOOP_CLOCKLESS_MS   10
 #define LOOP_TIMERS_AT_ONCE 65536 /* then the other events get their turn */
+#define LOOP_DEFER_ROUNDS   16    /* the same */
 
 struct loop {
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_poll_t clock;
+	uv_check_t pass; /* runs when the callbacks of a pass have run */
+	struct list deferred;
 	int timer_fd;
 	uint64_t armed_ns;        /* what the timerfd is set to */
 	_Atomic uint64_t next_ns; /* a copy of armed_ns that any thread may read */
@@ -128,6 +131,56 @@ static void loop_on_wake_up(uv_async_t *handle)
 
 	l->before(l->arg);
 	l->after(l->arg);
+}
+
+void loop_deferred_init(struct loop_deferred *d, loop_fn *fn, void *arg)
+{
+	*d = (struct loop_deferred) { .fn = fn, .arg = arg };
+	list_init(&d->node);
+}
+
+void loop_defer(struct loop *l, struct loop_deferred *d)
+{
+	if (list_empty(&d->node))
+		list_append(&l->deferred, &d->node);
+}
+
+void loop_undefer(struct loop_deferred *d)
+{
+	list_remove(&d->node);
+}
+
+/* What `after` finds to do may defer more: that is done in the same pass, as long as it comes to an end. */
+static void loop_run_deferred(struct loop *l)
+{
+	for (unsigned round = 0; !list_empty(&l->deferred); round++) {
+		if (round == LOOP_DEFER_ROUNDS) {
+			loop_wake(l);
+			return;
+		}
+		struct list batch;
+
+		l->before(l->arg);
+		list_init(&batch);
+		while (!list_empty(&l->deferred)) {
+			struct list *node = l->deferred.next;
+
+			list_remove(node);
+			list_append(&batch, node);
+		}
+		while (!list_empty(&batch)) {
+			struct loop_deferred *d = LIST_OF(batch.next, struct loop_deferred, node);
+
+			list_remove(&d->node);
+			d->fn(d->arg);
+		}
+		l->after(l->arg);
+	}
+}
+
+static void loop_on_pass(uv_check_t *handle)
+{
+	loop_run_deferred(handle->data);
 }
 
 static void loop_on_ready(uv_poll_t *handle, int status, int events);
@@ -236,6 +289,7 @@ int loop_new(struct loop **out, loop_fn *before, loop_fn *after, void *arg, stru
 	if (!l)
 		return error_set(error, TENURE_ENOMEM, 0, "no memory for an event loop");
 	*l = (struct loop) { .before = before, .after = after, .arg = arg, .armed_ns = NS_NEVER, .next_ns = NS_NEVER };
+	list_init(&l->deferred);
 	l->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (l->timer_fd < 0) {
 		int code = errno == EMFILE || errno == ENFILE ? TENURE_ELIMIT : TENURE_ECLOCK;
@@ -251,7 +305,9 @@ int loop_new(struct loop **out, loop_fn *before, loop_fn *after, void *arg, stru
 		        error, TENURE_ELIMIT, 0,
 		        "cannot make an event loop: out of descriptors or memory; raise the limit (ulimit -n)");
 	}
-	l->wake.data = l->clock.data = l;
+	l->wake.data = l->clock.data = l->pass.data = l;
+	(void)uv_check_init(&l->uv, &l->pass);
+	(void)uv_check_start(&l->pass, loop_on_pass);
 	if (uv_async_init(&l->uv, &l->wake, loop_on_wake_up) != 0 ||
 	    uv_poll_init(&l->uv, &l->clock, l->timer_fd) != 0) {
 		loop_free(l);
@@ -271,7 +327,8 @@ static void loop_close_handle(uv_handle_t *handle, void *arg)
 
 	if (uv_is_closing(handle))
 		return;
-	CHECK(handle == (uv_handle_t *)&l->wake || handle == (uv_handle_t *)&l->clock);
+	CHECK(handle == (uv_handle_t *)&l->wake || handle == (uv_handle_t *)&l->clock ||
+	      handle == (uv_handle_t *)&l->pass);
 	uv_close(handle, NULL);
 }
 
@@ -307,6 +364,7 @@ void loop_run_ready(struct loop *l)
 		/* Who comes at the instant that was asked for need not wait for the kernel to have noticed it, too. */
 		if (l->timers.root && heap_first_key(&l->timers) <= clock_now_or_zero_ns())
 			loop_run_timers(l);
+		loop_run_deferred(l);
 	} while (l->unarmed);
 }
 

@@ -12,6 +12,7 @@
 #include <tenure/tenure.h>
 
 #include "base/heap.h"
+#include "base/list.h"
 
 struct loop;
 struct loop_watch;
@@ -51,6 +52,19 @@ void loop_unwatch(struct loop_watch *w); /* NULL is allowed; fn is not called af
 /* Room that whoever reads may use until its callback returns: LOOP_SCRATCH_BYTES, one for all. NULL: no memory. [loop thread] */
 #define LOOP_SCRATCH_BYTES (256 * 1024)
 uint8_t *loop_scratch(struct loop *l);
+
+/*
+ * Once, when the callbacks of this pass have run: what they all have to say is sent together. Between `before` and `after`, too.
+ * Asking twice is asking once. [loop thread, with the lock]
+ */
+struct loop_deferred { /* embed it; loop_deferred_init once */
+	struct list node;
+	loop_fn *fn;
+	void *arg;
+};
+void loop_deferred_init(struct loop_deferred *d, loop_fn *fn, void *arg);
+void loop_defer(struct loop *l, struct loop_deferred *d);
+void loop_undefer(struct loop_deferred *d);
 
 /* Makes the loop run `after` soon, from any thread. */
 void loop_wake(struct loop *l);
