@@ -5,6 +5,7 @@
  *
  *  first=DUR    the first lease of a tenure is this short, as that of a vote is; a renewal follows at once
  *  max=DUR      no lease is longer, whatever was asked for; it is said only with the first grant
+ *  stall=DUR    nothing is renewed from that long after the grant on; 0s: nothing ever
  *
  * While a file DIR/cut-ID exists, the candidate with that label is cut off from the store: nothing is renewed, granted
  * or released for it. slate_record is also read by tests/e2e/test_run_deadline.py.
@@ -40,7 +41,7 @@ struct store {
 	const struct store_sink *sink;
 	struct loop *loop;
 	char directory[512], cut[640], identity[NAMES_IDENTITY_ROOM];
-	uint64_t ttl_ns, first_ns, max_ns;
+	uint64_t ttl_ns, first_ns, max_ns, stall_ns;
 	uint32_t rate_error_ppm;
 	bool granted; /* so that max is known */
 	void *client;
@@ -51,13 +52,18 @@ struct store_seat {
 	void *client;
 	char path[800];
 	bool queued, contends, releasing;
-	uint64_t token, ends_ns, provable_ns; /* held; token 0: none */
+	uint64_t token, taken_ns, ends_ns, provable_ns; /* held; token 0: none */
 	struct loop_timer timer;
 };
 
 static bool slate_is_cut(const struct store *s)
 {
 	return access(s->cut, F_OK) == 0;
+}
+
+static bool slate_is_stalled(const struct store_seat *seat, uint64_t now_ns)
+{
+	return seat->token != 0 && now_ns >= clock_add_ns(seat->taken_ns, seat->store->stall_ns);
 }
 
 /* The record, locked: a descriptor, -1 when it can't be had. */
@@ -144,6 +150,7 @@ static uint64_t slate_contend(struct store_seat *seat, uint64_t now_ns)
 	}
 	seat->queued = false;
 	seat->token = ++r.token;
+	seat->taken_ns = now_ns;
 	r.released_ns = 0;
 	r.taken_ns = clock_now_or_zero_ns();
 	memcpy(r.holder, seat->store->identity, sizeof r.holder);
@@ -172,7 +179,7 @@ static void slate_on_timer(void *arg)
 {
 	struct store_seat *seat = arg;
 	uint64_t now_ns = clock_now_or_zero_ns(), next_ns = now_ns + SLATE_LOOK_NS;
-	if (slate_is_cut(seat->store)) {
+	if (slate_is_cut(seat->store) || slate_is_stalled(seat, now_ns)) {
 		/* E is over: whatever it is told now, it does not lead; ends_ns is over: nothing is held either */
 		if (seat->token != 0 && now_ns >= (seat->releasing ? seat->ends_ns : seat->provable_ns))
 			slate_lose(seat);
@@ -193,11 +200,12 @@ static int slate_query(struct store *s, const struct store_settings *settings, s
 {
 	for (size_t i = 0; i < settings->n_query; i++) {
 		const struct store_pair *pair = &settings->query[i];
-		uint64_t *at = strcmp(pair->key, "first") == 0 ? &s->first_ns
-		               : strcmp(pair->key, "max") == 0 ? &s->max_ns
-		                                               : NULL;
+		uint64_t *at = strcmp(pair->key, "first") == 0   ? &s->first_ns
+		               : strcmp(pair->key, "stall") == 0 ? &s->stall_ns
+		               : strcmp(pair->key, "max") == 0   ? &s->max_ns
+		                                                 : NULL;
 		if (!at || !text_duration_ns(pair->value, at))
-			return error_set(error, TENURE_EURL, 0, "the slate store has only first= and max=");
+			return error_set(error, TENURE_EURL, 0, "the slate store has only first=, max= and stall=");
 	}
 	return 0;
 }
@@ -211,7 +219,7 @@ static int slate_open(struct store **out, const struct store_settings *settings,
 	s->sink = sink;
 	s->loop = settings->loop;
 	s->client = client;
-	s->max_ns = NS_NEVER;
+	s->max_ns = s->stall_ns = NS_NEVER;
 	s->ttl_ns = settings->options->ttl_ns ? settings->options->ttl_ns : SLATE_TTL_NS;
 	s->rate_error_ppm =
 	        settings->options->rate_error_ppm ? settings->options->rate_error_ppm : LEASE_RATE_ERROR_PPM;
