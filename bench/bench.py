@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures Tenure on the file store beside flock and a bare start, on one disk and in one run. See README.md here.
+"""Measures Tenure: the file store beside flock, and the quorum store beside etcd and ZooKeeper. See README.md here.
 
-bench.py --build BUILD [--dir DIR] [--json FILE] [--quick]
+bench.py --build BUILD [--dir DIR] [--json FILE] [--quick] [--only ROW]... [--ours quorum|none|URL] [--list]
 """
 import argparse
 import datetime
@@ -14,223 +14,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True
+import file_store  # noqa: E402  pylint: disable=wrong-import-position
+import report  # noqa: E402  pylint: disable=wrong-import-position
+import rows  # noqa: E402  pylint: disable=wrong-import-position
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs", "hugetlbfs")
-
-
-class Bench:
-    def __init__(self, build, directory, quick):
-        self.program = {name: os.path.join(build, "bench", name)
-                        for name in ("bench_library", "bench_flock", "bench_start", "bench_stamp")}
-        self.tenure = os.path.join(build, "src", "cli", "tenure")
-        self.directory = directory
-        self.quick = quick
-        self.rows = []
-
-    def scaled(self, n):
-        return max(5, n // 10) if self.quick else n
-
-    def place(self, name):
-        """A fresh directory on the disk that is measured."""
-        return tempfile.mkdtemp(prefix=name + "-", dir=self.directory)
-
-    def numbers(self, program, *args):
-        out = subprocess.run([self.program[program], *args], check=True, stdout=subprocess.PIPE, text=True).stdout
-        return [float(line) for line in out.split()]
-
-    def row(self, what, who, unit, values, scale=1.0):
-        values = sorted(v / scale for v in values)
-        row = {"what": what, "who": who, "unit": unit, "n": len(values), "p50": percentile(values, 50),
-               "p99": percentile(values, 99), "min": values[0], "max": values[-1]}
-        self.rows.append(row)
-        print(f"  {who:<38} {row['p50']:>10.3f} {row['p99']:>10.3f} {row['min']:>10.3f} {row['max']:>10.3f}  {unit}"
-              f"  n={row['n']}", flush=True)
-        return row
-
-    def title(self, text):
-        print(f"\n{text}\n  {'':<38} {'p50':>10} {'p99':>10} {'min':>10} {'max':>10}")
-
-
-def percentile(ordered, percent):
-    """The nearest rank."""
-    return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * percent // 100) - 1))]
-
-
-def question(bench):
-    bench.title("the question, per call (each value: the mean of 2,000,000 calls)")
-    results = {}
-    for what, who in (("clock", "clock_gettime(CLOCK_BOOTTIME) alone"), ("leads", "tenure_leads()"),
-                      ("holds", "tenure_holds()")):
-        place = bench.place("question")
-        results[what] = bench.row("question", who, "ns", bench.numbers("bench_library", what, place))
-    silent = bench.numbers("bench_library", "silent", bench.place("question"))[0]
-    print(f"  {silent:.0f} calls in a thread that the kernel kills at any system call: it lived")
-    results["silent_calls"] = silent
-    return results
-
-
-def start(bench):
-    """Interleaved in blocks, so that a drift of the machine meets all three."""
-    bench.title("from the start of the command to main() of the program that it runs")
-    stamp = bench.program["bench_stamp"]
-    store = bench.place("start")
-    lock = os.path.join(store, "flock")
-    commands = {
-        "bare": ("posix_spawn of the program itself", [stamp]),
-        "flock": ("flock FILE program", ["flock", lock, stamp]),
-        "run": ("tenure run job -- program", [bench.tenure, "run", "job", "--store", "file:" + store,
-                                              "--log-level", "error", "--", stamp]),
-        "weak": ("tenure run --no-pid-namespace", [bench.tenure, "run", "job", "--store", "file:" + store,
-                                                   "--no-pid-namespace", "--log-level", "error", "--", stamp]),
-    }
-    values = {name: [] for name in commands}
-    for _ in range(10):
-        for name, (_who, command) in commands.items():
-            values[name] += bench.numbers("bench_start", str(bench.scaled(50)), *command)
-    return {name: bench.row("start", who, "ms", values[name], 1e6) for name, (who, _command) in commands.items()}
-
-
-def cycle(bench):
-    bench.title("acquire + release, one after another in one process")
-    n = str(bench.scaled(1000))
-    result = {
-        "flock": bench.row("cycle", "flock: open, lock, unlock, close", "us",
-                           bench.numbers("bench_flock", "cycle", os.path.join(bench.place("cycle"), "lock"), n), 1e3),
-        "flock_durable": bench.row("cycle", "the same + 64 bytes and fdatasync", "us",
-                                   bench.numbers("bench_flock", "cycle", os.path.join(bench.place("cycle"), "lock"), n,
-                                                 "durable"), 1e3),
-        "tenure": bench.row("cycle", "tenure_campaign ... ENDED", "us",
-                            bench.numbers("bench_library", "cycle", bench.place("cycle"), n), 1e3),
-    }
-    for name, row in result.items():
-        row["per_second"] = 1e6 / row["p50"]
-        print(f"  {row['who']:<38} {row['per_second']:>10.0f} per second")
-    return result
-
-
-def handover(bench):
-    bench.title("hand-over between two waiting processes: just before the release to just after the acquisition")
-    n = str(bench.scaled(400))
-    lock = os.path.join(bench.place("over"), "lock")
-    return {
-        "flock": bench.row("handover", "flock", "us", bench.numbers("bench_flock", "handover", lock, n), 1e3),
-        "flock_durable": bench.row("handover", "flock, then 64 bytes and fdatasync", "us",
-                                   bench.numbers("bench_flock", "handover", lock, n, "durable"), 1e3),
-        "tenure": bench.row("handover", "tenure_resign() to tenure_wait() = 0", "us",
-                            bench.numbers("bench_library", "handover", bench.place("over"), n), 1e3),
-    }
-
-
-class Candidate:
-    """One supervised program, or one under flock: it prints the instant of its start, then waits."""
-
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-
-    def started_ns(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.process.args} ended with {self.process.wait()} before its program started")
-        return int(line)
-
-    def end(self):
-        self.process.kill()
-        self.process.stdout.close()
-        self.process.wait()
-
-
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as text:
-            return [int(child) for child in text.read().split()]
-    except OSError:
-        return []
-
-
-def descendants(pid):
-    found = []
-    for child in children(pid):
-        found += [child] + descendants(child)
-    return found
-
-
-def program_of(pid):
-    """The stamp program below a candidate: the deepest process."""
-    deepest = descendants(pid)[-1:]
-    if not deepest:
-        raise RuntimeError("the program is not there")
-    return deepest[0]
-
-
-def takeover(bench, command, victim, rounds):
-    """ns from kill -9 until the next candidate's program runs."""
-    values = []
-    holder = Candidate(command)
-    holder.started_ns()
-    for _ in range(rounds):
-        following = Candidate(command)
-        # It has to be in the queue. There is no event for that which would serve flock as well.
-        time.sleep(0.15)
-        target = victim(holder.process.pid)
-        killed_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        os.kill(target, signal.SIGKILL)
-        values.append(following.started_ns() - killed_ns)
-        holder.end()
-        holder = following
-    for pid in reversed(descendants(holder.process.pid)):
-        os.kill(pid, signal.SIGKILL)
-    holder.end()
-    return values
-
-
-def failover(bench):
-    bench.title("kill -9 to main() of the next candidate's program")
-    rounds = bench.scaled(60)
-    store = bench.place("failover")
-    stamp = bench.program["bench_stamp"]
-    lock = ["flock", os.path.join(store, "flock"), stamp, "wait"]
-    run = [bench.tenure, "run", "job", "--store", "file:" + store, "--log-level", "error", "--", stamp, "wait"]
-    return {
-        "flock": bench.row("failover", "flock: its program is killed", "ms",
-                           takeover(bench, lock, program_of, rounds), 1e6),
-        "program": bench.row("failover", "tenure run: its program is killed", "ms",
-                             takeover(bench, run, program_of, rounds), 1e6),
-        "supervisor": bench.row("failover", "tenure run: its supervisor is killed", "ms",
-                                takeover(bench, run, lambda pid: pid, rounds), 1e6),
-    }
-
-
-def targets(results):
-    """The rows of the targets that apply to this store: (what, bound, seen, met)."""
-    leads, holds = results["question"]["leads"]["p50"], results["question"]["holds"]["p50"]
-    begun = results["start"]["run"]["p50"]
-    died = results["failover"]["supervisor"]["p50"], results["failover"]["program"]["p50"]
-    return [
-        ("tenure_leads(), deadline checked", "<= 40 ns", f"{leads:.1f} ns", leads <= 40),
-        ("tenure_holds(), deadline checked", "<= 40 ns", f"{holds:.1f} ns", holds <= 40),
-        ("neither makes a system call", "0", "0", results["question"]["silent_calls"] > 0),
-        ("start of tenure run to its program, p50", "<= 5 ms", f"{begun:.2f} ms", begun <= 5),
-        ("supervisor dies, host lives: next runs, p50", "<= 20 ms", f"{died[0]:.2f} ms", died[0] <= 20),
-        ("program dies, host lives: next runs, p50", "<= 20 ms", f"{died[1]:.2f} ms", died[1] <= 20),
-    ]
-
-
-def ratios(results):
-    def ratio(group, one, other):
-        return results[group][one]["p50"] / results[group][other]["p50"]
-
-    return {
-        "cycle: tenure / flock": ratio("cycle", "tenure", "flock"),
-        "cycle: tenure / flock + fdatasync": ratio("cycle", "tenure", "flock_durable"),
-        "hand-over: tenure / flock": ratio("handover", "tenure", "flock"),
-        "hand-over: tenure / flock + fdatasync": ratio("handover", "tenure", "flock_durable"),
-        "start: tenure run / flock": ratio("start", "run", "flock"),
-        "start: tenure run / bare": ratio("start", "run", "bare"),
-        "program killed: tenure run / flock": ratio("failover", "program", "flock"),
-    }
 
 
 def output(*command):
@@ -240,12 +31,12 @@ def output(*command):
         return ""
 
 
-def conditions(bench):
+def conditions(build, directory):
     with open("/proc/cpuinfo", encoding="utf-8") as text:
         models = [line.split(":", 1)[1].strip() for line in text if line.startswith("model name")]
-    disk = output("findmnt", "-n", "-o", "SOURCE,FSTYPE,OPTIONS", "-T", bench.directory)
+    disk = output("findmnt", "-n", "-o", "SOURCE,FSTYPE,OPTIONS", "-T", directory)
     if disk.split()[1:2] and disk.split()[1] in MEMORY_FILE_SYSTEMS:
-        sys.exit(f"bench: {bench.directory} lies in memory ({disk}); give a directory on a disk with --dir")
+        sys.exit(f"bench: {directory} lies in memory ({disk}); give a directory on a disk with --dir")
     return {
         "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "kernel": platform.release(),
@@ -255,52 +46,80 @@ def conditions(bench):
         "disk": disk,
         "load_before": os.getloadavg(),
         "user": os.getuid(),
-        "tenure": output(bench.tenure, "version").splitlines()[:1],
+        "tenure": output(os.path.join(build, "src", "cli", "tenure"), "version").splitlines()[:1],
         "commit": output("git", "rev-parse", "--short", "HEAD"),
         "compiler": output("cc", "--version").splitlines()[:1],
         "flock": output("flock", "--version"),
     }
 
 
-def report(bench, results, path):
-    seen = ratios(results)
-    print("\nratios of the p50s, side by side in this run")
-    for name, value in seen.items():
-        print(f"  {name:<44} {value:>8.2f}")
-    judged = targets(results)
-    print("\ntargets")
-    for what, bound, value, met in judged:
-        print(f"  {what:<46} {bound:>9} {value:>10}  {'met' if met else 'MISSED'}")
-    document = {"conditions": results["conditions"], "rows": bench.rows, "ratios": seen,
-                "targets": [dict(zip(("what", "bound", "seen", "met"), row)) for row in judged]}
-    with open(path, "w", encoding="utf-8") as out:
-        json.dump(document, out, indent=1)
-        out.write("\n")
-    print(f"\nwritten: {path}")
+def beside(args, build, directory, wanted, document):
+    """The rows beside etcd and ZooKeeper. Returns how many failed."""
+    done = []
+    with rows.Beside(directory, build, args.ours, args.quick) as systems:
+        document["conditions"]["systems"] = systems.versions()
+        for name, version in systems.versions().items():
+            print(f"{name:<12} {version}")
+        report.header()
+        for name in wanted:
+            row = rows.Row(name, rows.ROWS[name][0])
+            rows.ROWS[name][1](systems, row)
+            report.show(row)
+            done.append(row)
+    document["beside"] = [report.document(row) for row in done]
+    return report.summary(done)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", help="a release build directory")
+    parser.add_argument("--dir", default="/var/tmp", help="where all stores lie: on the disk that is measured")
+    parser.add_argument("--json", help="default: bench.json in the build directory")
+    parser.add_argument("--quick", action="store_true", help="few and short rounds: to see that it runs")
+    parser.add_argument("--only", action="append", metavar="ROW", help="these rows alone (may be repeated)")
+    parser.add_argument("--ours", default="quorum", help="quorum: three voters of this build; none; or a store's URL")
+    parser.add_argument("--list", action="store_true", help="the names of the rows")
+    args = parser.parse_args()
+    known = {**{name: how.__doc__ for name, how in file_store.ROWS.items()},
+             **{name: title for name, (title, _how) in rows.ROWS.items()}}
+    if args.list:
+        for name, title in known.items():
+            print(f"{name:<16} {title}")
+        sys.exit(0)
+    unknown = [name for name in args.only or [] if name not in known]
+    if unknown or not args.build:
+        parser.error(f"no such row: {', '.join(unknown)} (--list names them)" if unknown else "--build is needed")
+    return args, [name for name in known if not args.only or name in args.only]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", required=True, help="a release build directory")
-    parser.add_argument("--dir", default="/var/tmp", help="where the stores lie: on the disk that is measured")
-    parser.add_argument("--json", help="default: bench.json in the build directory")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rounds: to see that it runs")
-    args = parser.parse_args()
+    args, wanted = arguments()
+    # So that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     build = os.path.abspath(args.build)
-    subprocess.run(["ninja", "-C", build, "--quiet", "bench-programs", "src/cli/tenure"], check=True)
+    if args.ours != "none" or any(name in file_store.ROWS for name in wanted):
+        subprocess.run(["ninja", "-C", build, "--quiet", "bench-programs", "src/cli/tenure"], check=True)
     directory = tempfile.mkdtemp(prefix="tenure-bench-", dir=args.dir)
-    bench = Bench(build, directory, args.quick)
+    document = {"conditions": conditions(build, directory)}
+    failed = 0
     try:
-        results = {"conditions": conditions(bench)}
-        for name, value in results["conditions"].items():
+        for name, value in document["conditions"].items():
             print(f"{name:<12} {value}")
-        for measure in (question, start, cycle, handover, failover):
-            results[measure.__name__] = measure(bench)
-        results["conditions"]["load_after"] = os.getloadavg()
-        report(bench, results, args.json or os.path.join(build, "bench.json"))
+        of_file = [name for name in wanted if name in file_store.ROWS]
+        if of_file:
+            document.update(file_store.run(build, directory, args.quick, of_file))
+        of_quorum = [name for name in wanted if name in rows.ROWS]
+        if of_quorum:
+            failed = beside(args, build, directory, of_quorum, document)
+        document["conditions"]["load_after"] = os.getloadavg()
+        path = args.json or os.path.join(build, "bench.json")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(document, out, indent=1)
+            out.write("\n")
+        print(f"written: {path}")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
