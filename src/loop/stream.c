@@ -438,7 +438,9 @@ static int stream_resolve(struct stream *s, const char *host, uint16_t port, str
 	}
 	s->addresses = NULL;
 	code = resolve_start(&s->resolve, s->loop, host, port, stream_on_resolved, s);
-	return code == 0 ? 0 : error_set(error, code, 0, "cannot look up %.100s: %s", host, tenure_strerror(code));
+	return code == 0 ? 0
+	                 : error_set(error, code, 0, "cannot look up %.100s: out of %s", host,
+	                             code == TENURE_ENOMEM ? "memory" : "descriptors or threads");
 }
 
 int stream_connect(struct stream **out, struct loop *l, const char *address, uint16_t default_port,
