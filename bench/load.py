@@ -130,8 +130,8 @@ def fresh_prefix(mode):
 
 def run(system, mode, seconds, processes=1, during=None, **options):
     """
-    One measurement: all programs ready, begun together, merged. In hand-over all stand in one election, else each process
-    has elections of its own. during() runs once at two fifths of the window.
+    One measurement: all programs ready, begun together, merged. In hand-over all stand in one election, else each
+    process has elections of its own. during() runs once at two fifths of the window.
     """
     prefix = fresh_prefix(mode)
     programs = []

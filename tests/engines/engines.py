@@ -50,8 +50,8 @@ def go():
         raise Missing(f"no usable go command on PATH: install Go {wanted} or newer (Debian 12's is too old)") from error
     match = re.match(r"go(\d+)\.(\d+)", said)
     if not match or tuple(map(int, match.groups())) < GO_AT_LEAST:
-        raise Missing(f"the go command on PATH is {said.strip() or 'of no known version'}: install Go {wanted} or newer "
-                      "(Debian 12's is too old)")
+        raise Missing(f"the go command on PATH is {said.strip() or 'of no known version'}: install Go {wanted} or "
+                      "newer (Debian 12's is too old)")
     # Exactly what go.sum pins, by the compiler that is here, and no stamp of the repository around.
     return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false", "GOWORK": "off"}
 
