@@ -44,6 +44,80 @@ int wire_frame_read(struct wire_frame *f, const uint8_t *bytes, size_t n_bytes, 
 
 /* ---- one item ---- */
 
+/* Of the items without strings, whose bytes were found to be there as a whole: what follows handle and term. */
+static inline bool wire_get_plain(const uint8_t *p, struct wire_item *i)
+{
+	switch (i->type) {
+	case WIRE_VOTE:
+	case WIRE_RENEW:
+		i->lease.ttl_ms = bytes_get32(p);
+		return true;
+	case WIRE_ATTACH:
+	case WIRE_ATT_ACK:
+		i->attach.sid = bytes_get64(p);
+		return true;
+	case WIRE_ACK:
+		i->ack.of = p[0];
+		i->ack.ttl_ms = bytes_get32(p + 1);
+		return true;
+	case WIRE_NAK:
+		i->nak.of = p[0];
+		i->nak.reason = p[1];
+		i->nak.voted = bytes_get64(p + 2);
+		i->nak.holder = bytes_get64(p + 10);
+		i->nak.free_in_ms = bytes_get32(p + 18);
+		i->nak.waiting_n = bytes_get32(p + 22);
+		return true;
+	case WIRE_PRE_R:
+		i->pre_r.would = p[0] == 1;
+		i->pre_r.free_in_ms = bytes_get32(p + 1);
+		i->pre_r.holder = bytes_get64(p + 5);
+		i->pre_r.waiting_n = bytes_get32(p + 13);
+		return p[0] <= 1;
+	case WIRE_SESSION_RENEW:
+		i->renew.sid = bytes_get64(p);
+		i->renew.ttl_ms = bytes_get32(p + 8);
+		i->renew.attached_n = bytes_get32(p + 12);
+		i->renew.rtt_us = bytes_get32(p + 16);
+		return true;
+	case WIRE_S_ACK:
+		i->s.sid = bytes_get64(p);
+		i->s.ttl_ms = bytes_get32(p + 8);
+		i->s.attached_n = bytes_get32(p + 12);
+		i->s.ended = false;
+		return true;
+	case WIRE_S_NAK:
+		i->s.sid = bytes_get64(p);
+		i->s.ttl_ms = i->s.attached_n = 0;
+		i->s.ended = p[8] == 1;
+		return p[8] <= 1;
+	case WIRE_REL_OK:
+		i->rel_ok.waiting_n = bytes_get32(p);
+		return true;
+	case WIRE_WAIT:
+		i->wait.priority = bytes_get16(p);
+		i->wait.ticket_ms = bytes_get64(p + 2);
+		return true;
+	case WIRE_QUEUED:
+		i->queued.ahead = bytes_get32(p);
+		return true;
+	case WIRE_OPEN_R:
+		i->open_r.ok = p[0] == 1;
+		i->open_r.reason = p[1];
+		return p[0] <= 1;
+	case WIRE_LIST:
+		i->list.sid = bytes_get64(p);
+		i->list.name = (struct wire_bytes) { 0 };
+		return true;
+	case WIRE_ASK_OK:
+		i->ask.to = (struct wire_bytes) { 0 };
+		i->ask.code = p[0];
+		return true;
+	default: /* PRE, NUDGE, UNWAIT, VALUE_OK, READ, WATCH, UNWATCH: nothing follows */
+		return true;
+	}
+}
+
 struct wire_reader { /* `fixed` is what is still to come of the item's fixed part: strings may take the rest of the frame only */
 	const uint8_t *at, *end;
 	size_t fixed;
@@ -181,8 +255,8 @@ static void wire_get_read_r(struct wire_reader *r, struct wire_read_r *v, uint64
 	wire_get_waiters(r, v);
 }
 
-/* What follows handle and term, of the items that come once in a while. */
-static void wire_get_rare(struct wire_reader *r, struct wire_item *i)
+/* What follows handle and term, of the items with strings. */
+static void wire_get_long(struct wire_reader *r, struct wire_item *i)
 {
 	switch (i->type) {
 	case WIRE_HELLO:
@@ -194,13 +268,9 @@ static void wire_get_rare(struct wire_reader *r, struct wire_item *i)
 	case WIRE_OPEN:
 		i->open.name = wire_get_bytes(r);
 		break;
-	case WIRE_OPEN_R:
-		i->open_r.ok = wire_get_bool(r);
-		i->open_r.reason = wire_get8(r);
-		break;
-	case WIRE_LIST:
-		i->list.sid = wire_get64(r);
-		i->list.name = (struct wire_bytes) { 0 };
+	case WIRE_RELEASE:
+		i->release.led = wire_get_bool(r);
+		i->release.successor = wire_get_bytes(r);
 		break;
 	case WIRE_LIST_R:
 		i->list.sid = 0;
@@ -214,10 +284,6 @@ static void wire_get_rare(struct wire_reader *r, struct wire_item *i)
 		i->ask.to = wire_get_bytes(r);
 		i->ask.code = 0;
 		break;
-	case WIRE_ASK_OK:
-		i->ask.to = (struct wire_bytes) { 0 };
-		i->ask.code = wire_get8(r);
-		break;
 	case WIRE_NAMES:
 		i->names.name = wire_get_bytes(r);
 		i->names.cursor = wire_get64(r);
@@ -230,103 +296,50 @@ static void wire_get_rare(struct wire_reader *r, struct wire_item *i)
 		i->names.hash = wire_get64(r);
 		i->names.cursor = wire_get64(r);
 		break;
-	case WIRE_READ_R:
-		wire_get_read_r(r, &i->read_r, i->term);
-		break;
-	default: /* PRE, NUDGE, UNWAIT, VALUE_OK, READ, WATCH, UNWATCH: nothing follows */
-		break;
-	}
-}
-
-/* What follows handle and term, of all items: the ones of a campaign and of its answers here, the others above. */
-static inline void wire_get_rest(struct wire_reader *r, struct wire_item *i)
-{
-	switch (i->type) {
-	case WIRE_VOTE:
-	case WIRE_RENEW:
-		i->lease.ttl_ms = wire_get32(r);
-		break;
-	case WIRE_ATTACH:
-	case WIRE_ATT_ACK:
-		i->attach.sid = wire_get64(r);
-		break;
-	case WIRE_ACK:
-		i->ack.of = wire_get8(r);
-		i->ack.ttl_ms = wire_get32(r);
-		break;
-	case WIRE_NAK:
-		i->nak.of = wire_get8(r);
-		i->nak.reason = wire_get8(r);
-		i->nak.voted = wire_get64(r);
-		i->nak.holder = wire_get64(r);
-		i->nak.free_in_ms = wire_get32(r);
-		i->nak.waiting_n = wire_get32(r);
-		break;
-	case WIRE_PRE_R:
-		i->pre_r.would = wire_get_bool(r);
-		i->pre_r.free_in_ms = wire_get32(r);
-		i->pre_r.holder = wire_get64(r);
-		i->pre_r.waiting_n = wire_get32(r);
-		break;
-	case WIRE_SESSION_RENEW:
-		i->renew.sid = wire_get64(r);
-		i->renew.ttl_ms = wire_get32(r);
-		i->renew.attached_n = wire_get32(r);
-		i->renew.rtt_us = wire_get32(r);
-		break;
-	case WIRE_S_ACK:
-		i->s.sid = wire_get64(r);
-		i->s.ttl_ms = wire_get32(r);
-		i->s.attached_n = wire_get32(r);
-		i->s.ended = false;
-		break;
-	case WIRE_S_NAK:
-		i->s.sid = wire_get64(r);
-		i->s.ttl_ms = i->s.attached_n = 0;
-		i->s.ended = wire_get_bool(r);
-		break;
-	case WIRE_RELEASE:
-		i->release.led = wire_get_bool(r);
-		i->release.successor = wire_get_bytes(r);
-		break;
-	case WIRE_REL_OK:
-		i->rel_ok.waiting_n = wire_get32(r);
-		break;
-	case WIRE_WAIT:
-		i->wait.priority = wire_get16(r);
-		i->wait.ticket_ms = wire_get64(r);
-		break;
-	case WIRE_QUEUED:
-		i->queued.ahead = wire_get32(r);
-		break;
 	default:
-		wire_get_rare(r, i);
+		wire_get_read_r(r, &i->read_r, i->term);
 		break;
 	}
 }
 
 int wire_frame_item(struct wire_frame *f, struct wire_item *item)
 {
-	struct wire_reader r = { .at = f->items + f->at, .end = f->items + f->n_items_bytes };
+	const uint8_t *at = f->items + f->at, *p = at + 1;
+	size_t left = f->n_items_bytes - f->at;
 	struct wire_form form;
 
 	if (f->n_read == f->count)
-		return r.at == r.end ? WIRE_END : TENURE_EPROTO;
-	if (r.at == r.end)
+		return left == 0 ? WIRE_END : TENURE_EPROTO;
+	if (left == 0)
 		return TENURE_EPROTO;
-	form = wire_form_of(*r.at);
-	if (form.bytes == 0 || (size_t)(r.end - r.at) < form.bytes)
+	form = wire_form_of(*at);
+	if (form.bytes == 0 || left < form.bytes)
 		return TENURE_EPROTO;
-	r.fixed = form.bytes;
-	item->type = wire_get8(&r);
-	item->handle = form.handle ? wire_get32(&r) : 0;
-	item->term = form.term ? wire_get64(&r) : 0;
-	wire_get_rest(&r, item);
-	if (r.bad || !wire_item_good(item))
-		return TENURE_EPROTO;
-	f->at = (size_t)(r.at - f->items);
+	item->type = *at;
+	item->handle = 0;
+	item->term = 0;
+	if (form.handle) {
+		item->handle = bytes_get32(p);
+		p += 4;
+	}
+	if (form.term) {
+		item->term = bytes_get64(p);
+		p += 8;
+	}
+	if (form.strings) {
+		struct wire_reader r = { .at = p, .end = at + left, .fixed = (size_t)(at + form.bytes - p) };
+
+		wire_get_long(&r, item);
+		if (r.bad)
+			return TENURE_EPROTO;
+		f->at += (size_t)(r.at - at);
+	} else {
+		if (!wire_get_plain(p, item))
+			return TENURE_EPROTO;
+		f->at += form.bytes;
+	}
 	f->n_read++;
-	return WIRE_OK;
+	return wire_item_good(item, form) ? WIRE_OK : TENURE_EPROTO;
 }
 
 int wire_waiter_next(const struct wire_read_r *r, size_t *at, struct wire_waiter *w)
@@ -345,7 +358,7 @@ int wire_waiter_next(const struct wire_read_r *r, size_t *at, struct wire_waiter
 
 /* ---- what an item may say ---- */
 
-static bool wire_rare_good(const struct wire_item *i)
+bool wire_long_good(const struct wire_item *i)
 {
 	switch (i->type) {
 	case WIRE_HELLO:
@@ -355,8 +368,8 @@ static bool wire_rare_good(const struct wire_item *i)
 		       i->hello_r.refusal <= WIRE_REFUSED_DENIED && i->hello_r.config.n <= WIRE_CONFIG_MAX;
 	case WIRE_OPEN:
 		return i->open.name.n <= WIRE_NAME_MAX;
-	case WIRE_OPEN_R:
-		return i->open_r.reason <= QUORUM_BY_LIMIT;
+	case WIRE_RELEASE:
+		return i->release.successor.n <= WIRE_TO_MAX;
 	case WIRE_LIST_R:
 		return i->list.name.n <= WIRE_NAME_MAX;
 	case WIRE_VALUE:
@@ -364,8 +377,6 @@ static bool wire_rare_good(const struct wire_item *i)
 	case WIRE_ASK:
 	case WIRE_ASKED:
 		return i->ask.to.n <= WIRE_TO_MAX;
-	case WIRE_ASK_OK:
-		return i->ask.code <= WIRE_ASK_NOT_LEADING;
 	case WIRE_NAMES:
 		return i->names.name.n <= WIRE_NAME_MAX;
 	case WIRE_NAMES_R:
@@ -376,29 +387,7 @@ static bool wire_rare_good(const struct wire_item *i)
 		       i->read_r.label.n <= WIRE_LABEL_MAX && i->read_r.value.n <= WIRE_VALUE_MAX &&
 		       i->read_r.n_waiters <= QUORUM_MAX_WAITERS;
 	default:
-		return true;
-	}
-}
-
-bool wire_item_good(const struct wire_item *i)
-{
-	if (i->term > QUORUM_TERM_MAX)
 		return false;
-	switch (i->type) {
-	case WIRE_ACK:
-		return i->ack.of == WIRE_VOTE || i->ack.of == WIRE_RENEW;
-	case WIRE_NAK:
-		return i->nak.of >= WIRE_VOTE && i->nak.of <= WIRE_ATTACH && i->nak.reason >= QUORUM_BY_TERM &&
-		       i->nak.reason <= QUORUM_BY_LIMIT && i->nak.voted <= QUORUM_TERM_MAX;
-	case WIRE_RELEASE:
-		return i->release.successor.n <= WIRE_TO_MAX;
-	case WIRE_VOTE:
-	case WIRE_RENEW:
-	case WIRE_ATTACH:
-	case WIRE_ATT_ACK:
-		return true;
-	default:
-		return wire_rare_good(i);
 	}
 }
 
@@ -406,7 +395,7 @@ bool wire_item_good(const struct wire_item *i)
 
 const char *wire_type_name(unsigned type)
 {
-#define WIRE_X(name, n_bytes, has_handle, has_term, rest) [WIRE_##name] = #name,
+#define WIRE_X(name, n_bytes, has_handle, has_term, has_strings, rest) [WIRE_##name] = #name,
 	static const char *const names[] = { WIRE_TABLE(WIRE_X)[WIRE_CFG_ACCEPT] = "CFG_ACCEPT",
 		                             [WIRE_CFG_ADOPT] = "CFG_ADOPT", [WIRE_CFG_R] = "CFG_R" };
 #undef WIRE_X

@@ -219,12 +219,16 @@ static void wire_put_read_r(uint8_t **p, const struct wire_read_r *r)
 	wire_put_bytes(p, r->label);
 	wire_put64(p, r->hash);
 	wire_put_bytes(p, r->value);
+	CHECK(wire_waiters_bytes(r->waiters.data, r->waiters.n, r->n_waiters) == r->waiters.n);
 	wire_put16(p, r->n_waiters);
 	wire_put_raw(p, r->waiters);
 }
 
-static void wire_put_rare(uint8_t **p, const struct wire_item *i)
+/* The items with strings: what follows handle and term. Returns where it ends. */
+static uint8_t *wire_put_long(uint8_t *at, const struct wire_item *i)
 {
+	uint8_t **p = &at;
+
 	switch (i->type) {
 	case WIRE_HELLO:
 		wire_put_hello(p, &i->hello);
@@ -235,12 +239,9 @@ static void wire_put_rare(uint8_t **p, const struct wire_item *i)
 	case WIRE_OPEN:
 		wire_put_bytes(p, i->open.name);
 		break;
-	case WIRE_OPEN_R:
-		wire_put8(p, i->open_r.ok);
-		wire_put8(p, i->open_r.reason);
-		break;
-	case WIRE_LIST:
-		wire_put64(p, i->list.sid);
+	case WIRE_RELEASE:
+		wire_put8(p, i->release.led);
+		wire_put_bytes(p, i->release.successor);
 		break;
 	case WIRE_LIST_R:
 		wire_put_bytes(p, i->list.name);
@@ -252,9 +253,6 @@ static void wire_put_rare(uint8_t **p, const struct wire_item *i)
 	case WIRE_ASKED:
 		wire_put_bytes(p, i->ask.to);
 		break;
-	case WIRE_ASK_OK:
-		wire_put8(p, i->ask.code);
-		break;
 	case WIRE_NAMES:
 		wire_put_bytes(p, i->names.name);
 		wire_put64(p, i->names.cursor);
@@ -265,75 +263,79 @@ static void wire_put_rare(uint8_t **p, const struct wire_item *i)
 		wire_put64(p, i->names.hash);
 		wire_put64(p, i->names.cursor);
 		break;
-	case WIRE_READ_R:
+	default:
 		wire_put_read_r(p, &i->read_r);
 		break;
-	default:
-		break;
 	}
+	return at;
 }
 
-/* The order is wire_get_rest()'s. */
-static inline void wire_put_rest(uint8_t **p, const struct wire_item *i)
+/* The items without: the offsets are wire_get_plain()'s. */
+static inline void wire_put_plain(uint8_t *p, const struct wire_item *i)
 {
 	switch (i->type) {
 	case WIRE_VOTE:
 	case WIRE_RENEW:
-		wire_put32(p, i->lease.ttl_ms);
+		bytes_put32(p, i->lease.ttl_ms);
 		break;
 	case WIRE_ATTACH:
 	case WIRE_ATT_ACK:
-		wire_put64(p, i->attach.sid);
+		bytes_put64(p, i->attach.sid);
 		break;
 	case WIRE_ACK:
-		wire_put8(p, i->ack.of);
-		wire_put32(p, i->ack.ttl_ms);
+		p[0] = i->ack.of;
+		bytes_put32(p + 1, i->ack.ttl_ms);
 		break;
 	case WIRE_NAK:
-		wire_put8(p, i->nak.of);
-		wire_put8(p, i->nak.reason);
-		wire_put64(p, i->nak.voted);
-		wire_put64(p, i->nak.holder);
-		wire_put32(p, i->nak.free_in_ms);
-		wire_put32(p, i->nak.waiting_n);
+		p[0] = i->nak.of;
+		p[1] = i->nak.reason;
+		bytes_put64(p + 2, i->nak.voted);
+		bytes_put64(p + 10, i->nak.holder);
+		bytes_put32(p + 18, i->nak.free_in_ms);
+		bytes_put32(p + 22, i->nak.waiting_n);
 		break;
 	case WIRE_PRE_R:
-		wire_put8(p, i->pre_r.would);
-		wire_put32(p, i->pre_r.free_in_ms);
-		wire_put64(p, i->pre_r.holder);
-		wire_put32(p, i->pre_r.waiting_n);
+		p[0] = i->pre_r.would;
+		bytes_put32(p + 1, i->pre_r.free_in_ms);
+		bytes_put64(p + 5, i->pre_r.holder);
+		bytes_put32(p + 13, i->pre_r.waiting_n);
 		break;
 	case WIRE_SESSION_RENEW:
-		wire_put64(p, i->renew.sid);
-		wire_put32(p, i->renew.ttl_ms);
-		wire_put32(p, i->renew.attached_n);
-		wire_put32(p, i->renew.rtt_us);
+		bytes_put64(p, i->renew.sid);
+		bytes_put32(p + 8, i->renew.ttl_ms);
+		bytes_put32(p + 12, i->renew.attached_n);
+		bytes_put32(p + 16, i->renew.rtt_us);
 		break;
 	case WIRE_S_ACK:
-		wire_put64(p, i->s.sid);
-		wire_put32(p, i->s.ttl_ms);
-		wire_put32(p, i->s.attached_n);
+		bytes_put64(p, i->s.sid);
+		bytes_put32(p + 8, i->s.ttl_ms);
+		bytes_put32(p + 12, i->s.attached_n);
 		break;
 	case WIRE_S_NAK:
-		wire_put64(p, i->s.sid);
-		wire_put8(p, i->s.ended);
-		break;
-	case WIRE_RELEASE:
-		wire_put8(p, i->release.led);
-		wire_put_bytes(p, i->release.successor);
+		bytes_put64(p, i->s.sid);
+		p[8] = i->s.ended;
 		break;
 	case WIRE_REL_OK:
-		wire_put32(p, i->rel_ok.waiting_n);
+		bytes_put32(p, i->rel_ok.waiting_n);
 		break;
 	case WIRE_WAIT:
-		wire_put16(p, i->wait.priority);
-		wire_put64(p, i->wait.ticket_ms);
+		bytes_put16(p, i->wait.priority);
+		bytes_put64(p + 2, i->wait.ticket_ms);
 		break;
 	case WIRE_QUEUED:
-		wire_put32(p, i->queued.ahead);
+		bytes_put32(p, i->queued.ahead);
+		break;
+	case WIRE_OPEN_R:
+		p[0] = i->open_r.ok;
+		p[1] = i->open_r.reason;
+		break;
+	case WIRE_LIST:
+		bytes_put64(p, i->list.sid);
+		break;
+	case WIRE_ASK_OK:
+		p[0] = i->ask.code;
 		break;
 	default:
-		wire_put_rare(p, i);
 		break;
 	}
 }
@@ -341,12 +343,10 @@ static inline void wire_put_rest(uint8_t **p, const struct wire_item *i)
 void wire_out_put(struct wire_out *o, const struct wire_item *item)
 {
 	struct wire_form form = wire_form_of(item->type);
-	size_t size = form.bytes + wire_strings(item);
+	size_t size = form.bytes + (form.strings ? wire_strings(item) : 0);
 	uint8_t *p;
 
-	CHECK(form.bytes != 0 && wire_item_good(item));
-	CHECK(item->type != WIRE_READ_R || wire_waiters_bytes(item->read_r.waiters.data, item->read_r.waiters.n,
-	                                                      item->read_r.n_waiters) == item->read_r.waiters.n);
+	CHECK(form.bytes != 0 && wire_item_good(item, form));
 	if (o->failed)
 		return;
 	if (o->frame != SIZE_MAX &&
@@ -357,15 +357,21 @@ void wire_out_put(struct wire_out *o, const struct wire_item *item)
 	if (o->frame == SIZE_MAX)
 		wire_out_open(o);
 	p = o->data + o->end;
-	wire_put8(&p, item->type);
-	if (form.handle)
-		wire_put32(&p, item->handle);
-	if (form.term)
-		wire_put64(&p, item->type == WIRE_READ_R ? item->read_r.term : item->term);
-	wire_put_rest(&p, item);
 	o->end += size;
-	CHECK(p == o->data + o->end);
 	o->count++;
+	*p++ = item->type;
+	if (form.handle) {
+		bytes_put32(p, item->handle);
+		p += 4;
+	}
+	if (form.term) {
+		bytes_put64(p, item->type == WIRE_READ_R ? item->read_r.term : item->term);
+		p += 8;
+	}
+	if (form.strings)
+		CHECK(wire_put_long(p, item) == o->data + o->end);
+	else
+		wire_put_plain(p, item);
 }
 
 size_t wire_waiter_put(uint8_t *buffer, size_t used, size_t room, const struct wire_waiter *w)
