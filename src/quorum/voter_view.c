@@ -63,6 +63,7 @@ static struct wire_item voter_view_of(struct voter *v, struct voter_election *e,
 	voter_election_notice(v, e, now);
 	x = voter_extra_of(v, e);
 	left_ns = voter_election_left_ns(v, e, now);
+	r->term = e->term;
 	r->lt = e->lt;
 	r->live = voter_view_live(v, e, now);
 	if (r->live == WIRE_LIVE) {
