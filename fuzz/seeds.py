@@ -60,7 +60,88 @@ def config():
         yield text.encode()
 
 
-SEEDS = {"fuzz_config": config, "fuzz_record": record, "fuzz_slots": slots, "fuzz_url": url}
+def text16(data):
+    return struct.pack("<H", len(data)) + data
+
+
+def configuration(n, n_next=0):
+    def members(count, first):
+        return b"".join(bytes([first + i]) * 16 + text16(b"10.0.0.%d:7420" % i) for i in range(count))
+    return struct.pack("<QQBB", 1, 7, n, n_next) + members(n, 1) + members(n_next, 2)
+
+
+def copy(sequence, length=None):
+    body = (b"TENUREVS" + struct.pack("<HHIQ", 1, 0, 0, sequence) + b"c" * 16 + b"v" * 16 + struct.pack("<HBB", 1, 0, 2)
+            + b"v1" + struct.pack("<IIQII", 2, 1, 1 << 20, 10000, 1000) + text16(configuration(3))
+            + struct.pack("<Q", sequence) + text16(b"pending"))
+    body = body[:12] + struct.pack("<I", len(body)) + body[16:]
+    body += struct.pack("<I", crc32c(body))
+    return body if length is None else body.ljust(length, b"\0")
+
+
+def superblock():
+    yield configuration(1)
+    yield configuration(9, 9)
+    yield copy(3)
+    yield copy(2) + copy(3)
+    yield copy(2, 16384) + copy(3, 16384)
+    yield copy(4, 16384) + copy(3, 16384)
+
+
+def wire():
+    ids = bytes(range(1, 17))
+    lease = struct.pack("<IQ", 1, 77)
+    items = [
+        b"\x01" + struct.pack("<H", 1) + ids + ids + text16(b"label") + struct.pack("<IBQIQ", 1, 1, 0, 200, 1),
+        b"\x02" + struct.pack("<H", 1) + ids + ids
+        + struct.pack("<HIQBBIIIIQ", 1, 1, 1 << 32, 1, 0, 10000, 1000, 0, 0, 1) + text16(configuration(3)),
+        b"\x03" + struct.pack("<I", 1) + text16(b"jobs"),
+        b"\x04" + struct.pack("<IBB", 1, 0, 8),
+        b"\x05" + lease,
+        b"\x06" + lease + struct.pack("<BIQI", 1, 5, 6, 7),
+        b"\x07" + lease + struct.pack("<I", 1000),
+        b"\x08" + lease + struct.pack("<I", 1000),
+        b"\x09" + lease + struct.pack("<Q", 9),
+        b"\x0a" + lease + struct.pack("<BI", 7, 1000),
+        b"\x0b" + lease + struct.pack("<Q", 9),
+        b"\x0c" + lease + struct.pack("<BBQQII", 9, 2, 80, 1, 2, 3),
+        b"\x0d" + struct.pack("<QIII", 1, 2, 3, 4),
+        b"\x0e" + struct.pack("<QII", 1, 2, 3),
+        b"\x0f" + struct.pack("<QB", 1, 1),
+        b"\x10" + lease + b"\x01" + text16(b"next"),
+        b"\x11" + lease + struct.pack("<I", 1),
+        b"\x12" + struct.pack("<Q", 1),
+        b"\x13" + struct.pack("<Q", 1) + text16(b"jobs"),
+        b"\x14" + struct.pack("<IHQ", 1, 2, 3),
+        b"\x15" + struct.pack("<I", 1),
+        b"\x16" + struct.pack("<II", 1, 2),
+        b"\x17" + lease,
+        b"\x18" + lease + text16(b"value"),
+        b"\x19" + lease,
+        b"\x1a" + lease + text16(b"to"),
+        b"\x1b" + lease + b"\x01",
+        b"\x1c" + lease + text16(b"to"),
+        b"\x1d" + text16(b"jo") + struct.pack("<Q", 4),
+        b"\x1e" + struct.pack("<Q", 4) + text16(b"jobs") + struct.pack("<BQQ", 1, 2, 3),
+        b"\x1f" + struct.pack("<I", 1),
+        b"\x20" + struct.pack("<I", 1),
+        b"\x21" + struct.pack("<I", 1),
+        b"\x22" + lease + struct.pack("<QBBIQ", 77, 1, 1, 5, 6) + text16(b"label") + struct.pack("<Q", 8)
+        + text16(b"value") + struct.pack("<H", 2) + 2 * (text16(b"w") + struct.pack("<QH", 1, 2)),
+    ]
+
+    def frame(*some):
+        body = struct.pack("<HBBQIH", 0x7E4E, 1, 0, 1, 2, len(some)) + b"".join(some)
+        return struct.pack("<I", len(body)) + body
+
+    yield from (frame(item) for item in items)
+    yield frame(*items)
+    yield frame(items[0]) + frame(*items[4:12])
+    yield struct.pack("<H", len(items)) + b"".join(items)
+
+
+SEEDS = {"fuzz_config": config, "fuzz_record": record, "fuzz_slots": slots, "fuzz_superblock": superblock, "fuzz_url": url,
+         "fuzz_wire": wire}
 
 
 def main():
