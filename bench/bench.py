@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Tenure: the file store beside flock, and the quorum store beside etcd and ZooKeeper. See README.md here.
 
-bench.py --build BUILD [--dir DIR] [--json FILE] [--quick] [--only ROW]... [--ours quorum|none|URL] [--list]
+bench.py --build BUILD [--dir DIR] [--json FILE] [--quick] [--only ROW]... [--ours quorum|none|URL] [--profile] [--list]
 """
 import argparse
 import datetime
@@ -17,6 +17,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 import file_store  # noqa: E402  pylint: disable=wrong-import-position
+import profile_of  # noqa: E402  pylint: disable=wrong-import-position
 import report  # noqa: E402  pylint: disable=wrong-import-position
 import rows  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -56,7 +57,7 @@ def conditions(build, directory):
 def beside(args, build, directory, wanted, document):
     """The rows beside etcd and ZooKeeper. Returns how many failed."""
     done = []
-    with rows.Beside(directory, build, args.ours, args.quick) as systems:
+    with rows.Beside(directory, build, args.ours, args.quick, args.profile) as systems:
         document["conditions"]["systems"] = systems.versions()
         for name, version in systems.versions().items():
             print(f"{name:<12} {version}")
@@ -78,6 +79,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="few and short rounds: to see that it runs")
     parser.add_argument("--only", action="append", metavar="ROW", help="these rows alone (may be repeated)")
     parser.add_argument("--ours", default="quorum", help="quorum: three voters of this build; none; or a store's URL")
+    parser.add_argument("--profile", action="store_true", help="cycles and hand-overs once more under perf")
     parser.add_argument("--list", action="store_true", help="the names of the rows")
     args = parser.parse_args()
     known = {**{name: how.__doc__ for name, how in file_store.ROWS.items()},
@@ -86,6 +88,8 @@ def arguments():
         for name, title in known.items():
             print(f"{name:<16} {title}")
         sys.exit(0)
+    if args.profile and profile_of.missing():
+        parser.error(profile_of.missing())
     unknown = [name for name in args.only or [] if name not in known]
     if unknown or not args.build:
         parser.error(f"no such row: {', '.join(unknown)} (--list names them)" if unknown else "--build is needed")
@@ -108,9 +112,10 @@ def main():
         of_file = [name for name in wanted if name in file_store.ROWS]
         if of_file:
             document.update(file_store.run(build, directory, args.quick, of_file))
+            failed += len(document["failed"])
         of_quorum = [name for name in wanted if name in rows.ROWS]
         if of_quorum:
-            failed = beside(args, build, directory, of_quorum, document)
+            failed += beside(args, build, directory, of_quorum, document)
         document["conditions"]["load_after"] = os.getloadavg()
         path = args.json or os.path.join(build, "bench.json")
         with open(path, "w", encoding="utf-8") as out:

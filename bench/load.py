@@ -128,10 +128,11 @@ def fresh_prefix(mode):
     return f"{mode}{os.getpid()}r{next(RUNS)}"
 
 
-def run(system, mode, seconds, processes=1, during=None, **options):
+def run(system, mode, seconds, processes=1, during=None, around=None, **options):
     """
     One measurement: all programs ready, begun together, merged. In hand-over all stand in one election, else each
-    process has elections of its own. during() runs once at two fifths of the window.
+    process has elections of its own. during() runs once at two fifths of the window;
+    around(process ids of the clients) is a context about the window.
     """
     prefix = fresh_prefix(mode)
     programs = []
@@ -143,16 +144,17 @@ def run(system, mode, seconds, processes=1, during=None, **options):
         for one in programs:
             one.read("ready")
         spent = system.server_cpu_s()
-        for one in programs:
-            one.go()
-        if during:
-            time.sleep(seconds * 0.4)
-            during()
-        for number, one in enumerate(programs):
-            result = one.read("result")
-            if number == 0:
-                load.server_rss_kb = system.server_rss_kb()
-            load.add(result)
+        with around([one.process.pid for one in programs]) if around else contextlib.nullcontext():
+            for one in programs:
+                one.go()
+            if during:
+                time.sleep(seconds * 0.4)
+                during()
+            for number, one in enumerate(programs):
+                result = one.read("result")
+                if number == 0:
+                    load.server_rss_kb = system.server_rss_kb()
+                load.add(result)
         if spent is not None and not during:
             load.server_cpu_s = system.server_cpu_s() - spent
         for one in programs:

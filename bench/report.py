@@ -46,6 +46,8 @@ def show(row):
         print(f"  {metric + ', ' + rows.METRICS[metric][0]:<30} {values} {better}  {wanted}".rstrip())
     for who, why in row.failed.items():
         print(f"  FAILED {who}: {why}")
+    for at, line in enumerate(row.profile):
+        print(f"  {'profile of tenure: ' if at == 0 else '    '}{line}")
     print(flush=True)
 
 
@@ -60,7 +62,7 @@ def document(row):
             "targets": [{"target": what, "met": met} for what, met in judge(row, metric)],
         }
     return {"row": row.name, "what": row.title, "load_average": row.load_average, "figures": figures,
-            "failed": row.failed}
+            "failed": row.failed, "profile": row.profile}
 
 
 def summary(done):

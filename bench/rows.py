@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import load
+import profile_of
 import systems
 
 TTL_MS = 10000
@@ -57,6 +58,7 @@ class Row:
     samples: dict = dataclasses.field(default_factory=dict)  # metric: {system: [values]}
     failed: dict = dataclasses.field(default_factory=dict)   # system: reason
     load_average: tuple = ()
+    profile: list = dataclasses.field(default_factory=list)  # of tenure: lines
 
     def add(self, system, metrics):
         for metric, value in metrics.items():
@@ -78,8 +80,8 @@ class Row:
 class Beside:
     """The systems of this run, and how they are measured: in turn, round after round."""
 
-    def __init__(self, directory, build, ours, quick):
-        self.directory, self.build, self.quick = directory, build, quick
+    def __init__(self, directory, build, ours, quick, profiled=False):
+        self.directory, self.build, self.quick, self.profiled = directory, build, quick, profiled
         self.rounds, self.seconds = (1, 1) if quick else (3, 4)
         self.systems = [systems.Etcd(directory), systems.ZooKeeper(directory, build)]
         if ours != "none":
@@ -118,6 +120,16 @@ class Beside:
                 except (OSError, RuntimeError, ValueError, TimeoutError) as error:
                     row.failed[system.name] = str(error)
 
+    def profile(self, row, mode, processes, **options):
+        """One more run of ours, so that the figures are those of runs that nobody looks into."""
+        ours = [s for s in self.systems if s.name == "tenure" and s.name not in row.failed]
+        if not self.profiled or not ours:
+            return
+        path = os.path.join(self.directory, f"{row.name}.perf")
+        load.run(ours[0], mode, self.seconds, processes, ttl_ms=TTL_MS,
+                 around=lambda pids: profile_of.recording(path, ours[0].pids() + pids), **options)
+        row.profile = profile_of.summary(path)
+
     def idle_cpu(self, system):
         if system.name not in self.idle:
             self.idle[system.name] = system.idle_cpu(1 if self.quick else 3)
@@ -151,6 +163,7 @@ def cycles(beside, row, elections, processes):
                 **spent(result, result.count)}
 
     beside.measure(row, one, 1 if slow else beside.rounds)
+    beside.profile(row, "cycles", processes, elections=elections)
 
 
 def handover(beside, row, waiting):
@@ -164,6 +177,7 @@ def handover(beside, row, waiting):
                 **spent(result, len(took))}
 
     beside.measure(row, one)
+    beside.profile(row, "handover", 3, sessions=(waiting + 1) // 3)
 
 
 def failover(beside, row, ttl_ms, members=None):
