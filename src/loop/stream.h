@@ -66,6 +66,10 @@ void stream_listener_on_trouble(struct stream_listener *l, stream_trouble_fn *tr
 void stream_listener_free(struct stream_listener *l); /* not from `accepted` */
 const char *stream_listener_name(const struct stream_listener *l);
 
+/* A listening descriptor for others than this file, close-on-exec and non-blocking, and its name. Resolves blocking. The codes of stream_listen(). */
+int stream_bind(int *fd, char name[STREAM_ADDRESS_ROOM], const char *address, uint16_t default_port,
+                struct tenure_error *error);
+
 /* Splits "host:port", "[v6]:port", "host". false: malformed. PURE. */
 bool stream_split_address(const char *address, uint16_t default_port, char host[STREAM_ADDRESS_ROOM], uint16_t *port);
 /* Is it a loopback address as written (127/8, ::1, localhost)? */

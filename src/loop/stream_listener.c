@@ -81,31 +81,30 @@ static void stream_listener_on_ready(void *arg)
 	}
 }
 
-/* 0, or errno of the step that failed. */
-static int stream_listener_bind(struct stream_listener *l, const struct addrinfo *a)
+/* The descriptor, or -1 with errno. */
+static int stream_bind_to(const struct addrinfo *a, char name[STREAM_ADDRESS_ROOM])
 {
 	struct sockaddr_storage own;
 	socklen_t n_own = sizeof own;
-	int one = 1;
+	int one = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->fd < 0)
-		return errno;
+	if (fd < 0)
+		return -1;
 	/* Or a restart would have to wait for the connections of the run before. */
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(l->fd, a->ai_addr, a->ai_addrlen) == 0 && listen(l->fd, STREAM_BACKLOG) == 0 &&
-	    getsockname(l->fd, (struct sockaddr *)&own, &n_own) == 0) {
-		stream_name_of((struct sockaddr *)&own, n_own, l->name);
-		return 0;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, STREAM_BACKLOG) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&own, &n_own) == 0) {
+		stream_name_of((struct sockaddr *)&own, n_own, name);
+		return fd;
 	}
 	one = errno;
-	(void)close(l->fd);
-	l->fd = -1;
-	return one;
+	(void)close(fd);
+	errno = one;
+	return -1;
 }
 
-static int stream_listener_open(struct stream_listener *l, const char *address, uint16_t default_port,
-                                struct tenure_error *error)
+int stream_bind(int *fd, char name[STREAM_ADDRESS_ROOM], const char *address, uint16_t default_port,
+                struct tenure_error *error)
 {
 	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_PASSIVE };
 	char host[STREAM_ADDRESS_ROOM], text[8];
@@ -113,6 +112,7 @@ static int stream_listener_open(struct stream_listener *l, const char *address, 
 	uint16_t port;
 	int failed;
 
+	*fd = -1;
 	if (!stream_split_address(address, default_port, host, &port))
 		return error_set(error, TENURE_EURL, 0,
 		                 "'%.100s' is no address to listen on: write HOST:PORT or [IPV6]:PORT", address);
@@ -121,10 +121,12 @@ static int stream_listener_open(struct stream_listener *l, const char *address, 
 	if (failed != 0)
 		return error_set(error, TENURE_EIO, 0, "cannot listen on %.100s: %s", address, gai_strerror(failed));
 	failed = 0;
-	for (const struct addrinfo *a = found; a && l->fd < 0; a = a->ai_next)
-		failed = stream_listener_bind(l, a);
+	for (const struct addrinfo *a = found; a && *fd < 0; a = a->ai_next) {
+		*fd = stream_bind_to(a, name);
+		failed = errno;
+	}
 	freeaddrinfo(found);
-	if (l->fd < 0)
+	if (*fd < 0)
 		return error_set(error, error_code_of_errno(failed), failed, "cannot listen on %.100s", address);
 	return 0;
 }
@@ -139,7 +141,7 @@ int stream_listen(struct stream_listener **out, struct loop *loop, const char *a
 		return error_set(error, TENURE_ENOMEM, 0, "no memory for a listener");
 	*l = (struct stream_listener) { .loop = loop, .accepted = accepted, .arg = arg, .fd = -1 };
 	loop_timer_init(loop, &l->again, stream_listener_on_again, l);
-	code = stream_listener_open(l, address, default_port, error);
+	code = stream_bind(&l->fd, l->name, address, default_port, error);
 	if (code == 0 && loop_watch(loop, l->fd, stream_listener_on_ready, l, &l->watch) != 0)
 		code = error_set(error, TENURE_ENOMEM, 0, "no memory to watch %.100s", address);
 	if (code != 0) {

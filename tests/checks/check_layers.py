@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "supervisor": ["base", "elector", "client"],
     # The judge shares no code with what it judges.
     "checker": ["base"],
-    "cli": ["base", "elector", "loop", "client", "guard", "supervisor"],
+    "cli": ["base", "elector", "loop", "quorum", "client", "guard", "supervisor"],
 }
 
 
