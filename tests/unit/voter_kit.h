@@ -276,8 +276,12 @@ static inline void kit_after(struct kit *k)
 		k->writes = voter_wants_disk(k->v, &k->writing);
 	if (k->writes && !k->slow_disk)
 		kit_disk(k);
-	while ((p = voter_next_to_send(k->v)))
-		kit_hear(voter_peer_user(p), voter_peer_out(p));
+	while ((p = voter_next_to_send(k->v))) {
+		if (voter_peer_user(p))
+			kit_hear(voter_peer_user(p), voter_peer_out(p));
+		else /* nobody listens */
+			wire_out_sent(voter_peer_out(p), wire_out_pending(voter_peer_out(p)));
+	}
 	while ((p = voter_next_to_close(k->v))) {
 		struct kit_peer *q = voter_peer_user(p);
 
