@@ -184,7 +184,7 @@ def failover(beside, row, ttl_ms, members=None):
     """The kill comes at any point of the period between two renewals."""
     def one(system):
         def pause(granted_ms):
-            time.sleep(random.uniform(0, granted_ms / 3000))
+            time.sleep(random.uniform(0, min(granted_ms, 4 * ttl_ms) / 3000))
 
         values, granted_ms = load.failovers(system, 3 if beside.quick else 8, ttl_ms, pause)
         return {"p50": load.rank_of(values, 50) / 1e6, "max": max(values) / 1e6, "lease": granted_ms,
