@@ -211,7 +211,7 @@ uint64_t candidate_next_ns(const struct candidate *c)
 	at_ns = candidate_sooner(at_ns, candidate_group_next_ns(c));
 	at_ns = candidate_sooner(at_ns, candidate_call_next_ns(c));
 	at_ns = candidate_sooner(at_ns, candidate_voters_health_ns(c));
-	return c->n_heap ? candidate_sooner(at_ns, c->heap[0]->due_ns) : at_ns;
+	return candidate_sooner(at_ns, heap_first_key(&c->timers));
 }
 
 void candidate_set_clock_fault(struct candidate *c, const struct tenure_error *why, struct candidate_now now)

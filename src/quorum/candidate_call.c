@@ -349,7 +349,7 @@ void candidate_call_read_r(struct candidate_election *e, struct candidate_peer *
 {
 	if (i->read_r.term > e->parts[p->v].known_term)
 		e->parts[p->v].known_term = i->read_r.term;
-	if (!e->reports || !candidate_view_keep(e->c, &e->reports[p->v], &i->read_r))
+	if (!e->reports || !candidate_view_keep(e->c, &e->reports[p->v], &i->read_r, round == 0))
 		return;
 	LIST_EACH_SAFE (node, after, &e->calls) {
 		struct candidate_call *call = LIST_OF(node, struct candidate_call, of_election);

@@ -49,7 +49,7 @@ static void candidate_election_rehash(struct candidate *c)
 static bool candidate_election_room(struct candidate *c)
 {
 	size_t room = c->handles_room ? 2 * c->handles_room : 64;
-	struct candidate_election **elections, **heap;
+	struct candidate_election **elections;
 	uint32_t *ring;
 
 	if (c->n_free > 0 || c->n_handles < c->handles_room)
@@ -57,13 +57,10 @@ static bool candidate_election_room(struct candidate *c)
 	elections = realloc(c->elections, room * sizeof(struct candidate_election *));
 	if (elections)
 		c->elections = elections;
-	heap = realloc(c->heap, room * sizeof(struct candidate_election *));
-	if (heap)
-		c->heap = heap;
 	ring = realloc(c->free_handles, room * sizeof *ring);
 	if (ring)
 		c->free_handles = ring;
-	if (!elections || !heap || !ring)
+	if (!elections || !ring)
 		return false;
 	c->free_first = 0; /* it is empty */
 	c->handles_room = room;
@@ -101,9 +98,9 @@ struct candidate_election *candidate_election_take(struct candidate *c, const ch
 	e->handle = candidate_election_handle(c);
 	e->used_term = c->retired_term;
 	e->told_ahead = UINT64_MAX;
-	e->campaign_at_ns = e->end_at_ns = e->attach_at_ns = e->release_at_ns = e->due_ns = CANDIDATE_NEVER_NS;
+	e->campaign_at_ns = e->end_at_ns = e->attach_at_ns = e->release_at_ns = CANDIDATE_NEVER_NS;
 	e->unsettled_at_ns = CANDIDATE_NEVER_NS;
-	e->heap_at = SIZE_MAX;
+	heap_node_init(&e->timer);
 	list_init(&e->events);
 	list_init(&e->in_group);
 	list_init(&e->watches);
@@ -119,61 +116,7 @@ struct candidate_election *candidate_election_take(struct candidate *c, const ch
 	return e;
 }
 
-/* ---- timers: a heap of those that wait for an instant ---- */
-
-static void candidate_election_heap_put(struct candidate *c, size_t at, struct candidate_election *e)
-{
-	c->heap[at] = e;
-	e->heap_at = at;
-}
-
-static void candidate_election_heap_up(struct candidate *c, size_t at, struct candidate_election *e)
-{
-	while (at > 0 && c->heap[(at - 1) / 2]->due_ns > e->due_ns) {
-		candidate_election_heap_put(c, at, c->heap[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	candidate_election_heap_put(c, at, e);
-}
-
-static void candidate_election_heap_down(struct candidate *c, size_t at, struct candidate_election *e)
-{
-	for (;;) {
-		size_t child = 2 * at + 1;
-
-		if (child + 1 < c->n_heap && c->heap[child + 1]->due_ns < c->heap[child]->due_ns)
-			child++;
-		if (child >= c->n_heap || c->heap[child]->due_ns >= e->due_ns)
-			break;
-		candidate_election_heap_put(c, at, c->heap[child]);
-		at = child;
-	}
-	candidate_election_heap_put(c, at, e);
-}
-
-static void candidate_election_set_due(struct candidate_election *e, uint64_t due_ns)
-{
-	struct candidate *c = e->c;
-	size_t at = e->heap_at;
-
-	if (due_ns == e->due_ns)
-		return;
-	e->due_ns = due_ns;
-	if (due_ns != CANDIDATE_NEVER_NS) {
-		if (at == SIZE_MAX)
-			at = c->n_heap++;
-		candidate_election_heap_up(c, at, e);
-		candidate_election_heap_down(c, e->heap_at, e);
-	} else if (at != SIZE_MAX) {
-		struct candidate_election *last = c->heap[--c->n_heap];
-
-		e->heap_at = SIZE_MAX;
-		if (last != e) {
-			candidate_election_heap_up(c, at, last);
-			candidate_election_heap_down(c, last->heap_at, last);
-		}
-	}
-}
+/* ---- timers ---- */
 
 /* The deadline of one that leads has a timer of its own only where its group's does not lie ahead. */
 void candidate_election_arm(struct candidate_election *e)
@@ -186,7 +129,7 @@ void candidate_election_arm(struct candidate_election *e)
 		e->end_at_ns = candidate_group_due_ns(c, candidate_election_end(e));
 	due_ns = candidate_sooner(candidate_sooner(e->campaign_at_ns, e->end_at_ns),
 	                          candidate_sooner(e->attach_at_ns, e->release_at_ns));
-	candidate_election_set_due(e, due_ns);
+	heap_put(&c->timers, &e->timer, due_ns);
 }
 
 static void candidate_election_fire_one(struct candidate_election *e)
@@ -212,8 +155,8 @@ static void candidate_election_fire_one(struct candidate_election *e)
 void candidate_election_fire(struct candidate *c)
 {
 	/* each at most once a tick: a timer that arms itself for now must not hold us */
-	for (size_t n = c->n_heap; n > 0 && c->n_heap > 0 && c->heap[0]->due_ns <= c->now.at.boot_ns; n--)
-		candidate_election_fire_one(c->heap[0]);
+	for (size_t n = c->n_names; n > 0 && heap_first_key(&c->timers) <= c->now.at.boot_ns; n--)
+		candidate_election_fire_one(LIST_OF(c->timers.root, struct candidate_election, timer));
 }
 
 /* ---- belief ---- */
@@ -486,7 +429,7 @@ void candidate_election_drop_if_idle(struct candidate_election *e)
 	if (e->used_term > c->retired_term)
 		c->retired_term = e->used_term;
 	e->campaign_at_ns = e->end_at_ns = e->attach_at_ns = e->release_at_ns = CANDIDATE_NEVER_NS;
-	candidate_election_set_due(e, CANDIDATE_NEVER_NS);
+	heap_remove(&c->timers, &e->timer);
 	list_remove(&e->events);
 	list_remove(&e->in_unsettled);
 	at = &c->buckets[e->name_hash & (c->n_buckets - 1)];
@@ -505,6 +448,5 @@ void candidate_election_free_all(struct candidate *c)
 		if (c->elections[i])
 			candidate_election_free(c->elections[i]);
 	free(c->elections);
-	free(c->heap);
 	free(c->free_handles);
 }

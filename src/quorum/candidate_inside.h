@@ -12,6 +12,7 @@
 #ifndef TENURE_QUORUM_CANDIDATE_INSIDE_H
 #define TENURE_QUORUM_CANDIDATE_INSIDE_H
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "quorum/candidate.h"
 
@@ -162,8 +163,8 @@ struct candidate_election {
 	uint64_t hold_off_ns, hold_off_until_ns;
 
 	/* timers, each NEVER or an instant on CLOCK_BOOTTIME; the earliest is in the heap */
-	uint64_t campaign_at_ns, end_at_ns, attach_at_ns, release_at_ns, renewed_at_ns, due_ns;
-	size_t heap_at; /* SIZE_MAX: not in it */
+	uint64_t campaign_at_ns, end_at_ns, attach_at_ns, release_at_ns, renewed_at_ns;
+	struct heap_node timer;
 
 	unsigned pending; /* enum candidate_pending */
 	struct list events;
@@ -242,8 +243,7 @@ struct candidate {
 	size_t n_buckets;      /* a power of two */
 	uint64_t retired_term; /* highest term used in any name that is forgotten: never used again (R21) */
 	uint64_t n_entered, n_led;
-	struct candidate_election **heap;
-	size_t n_heap;
+	struct heap timers;
 
 	struct candidate_group *groups; /* 1 << n_addresses */
 	struct list groups_live, events, calls, calls_done, watches_due, unsettled;
@@ -400,7 +400,7 @@ void candidate_call_free_all(struct candidate *c);
 void candidate_call_free_reports(struct candidate_election *e);
 /* false: no q voters agree, and q have not said that it is free. */
 bool candidate_view_merge(struct candidate_election *e, uint16_t of, struct store_view *view);
-bool candidate_view_keep(struct candidate *c, struct candidate_report *r, const struct wire_read_r *from);
+bool candidate_view_keep(struct candidate *c, struct candidate_report *r, const struct wire_read_r *from, bool pushed);
 uint64_t candidate_view_mark(const struct store_view *view);
 
 #endif

@@ -21,16 +21,18 @@ static bool candidate_view_copy(uint8_t **to, size_t *room, const struct wire_by
 	return true;
 }
 
-bool candidate_view_keep(struct candidate *c, struct candidate_report *r, const struct wire_read_r *from)
+bool candidate_view_keep(struct candidate *c, struct candidate_report *r, const struct wire_read_r *from, bool pushed)
 {
 	r->have = false;
 	if (from->label.n > NAMES_ID_MAX_BYTES || from->value.n > STORE_VALUE_MAX_BYTES ||
 	    !candidate_view_copy(&r->value, &r->value_room, &from->value) ||
-	    !candidate_view_copy(&r->waiters, &r->waiters_room, &from->waiters))
+	    (!pushed && !candidate_view_copy(&r->waiters, &r->waiters_room, &from->waiters)))
 		return false;
 	r->n_value = from->value.n;
-	r->n_waiters_bytes = from->waiters.n;
-	r->n_waiters = from->n_waiters;
+	if (!pushed) { /* who waits is said only when asked for */
+		r->n_waiters_bytes = from->waiters.n;
+		r->n_waiters = from->n_waiters;
+	}
 	memset(r->label, 0, sizeof r->label);
 	if (from->label.n > 0)
 		memcpy(r->label, from->label.data, from->label.n);
@@ -193,7 +195,7 @@ static uint64_t candidate_view_mix(uint64_t mark, const void *bytes, size_t n_by
 	return mark;
 }
 
-/* Of what people see change; not of what runs down by itself. */
+/* Of who leads, with which value: not of what runs down by itself, nor of who waits, which voters don't push. */
 uint64_t candidate_view_mark(const struct store_view *view)
 {
 	uint64_t mark = candidate_view_mix(UINT64_C(14695981039346656037), &view->led, sizeof view->led);
@@ -201,9 +203,5 @@ uint64_t candidate_view_mark(const struct store_view *view)
 	mark = candidate_view_mix(mark, view->identity, strlen(view->identity));
 	mark = candidate_view_mix(mark, &view->token, sizeof view->token);
 	mark = candidate_view_mix(mark, view->value, view->value_bytes);
-	for (size_t i = 0; i < view->n_waiting; i++) {
-		mark = candidate_view_mix(mark, view->waiting[i].identity, strlen(view->waiting[i].identity) + 1);
-		mark = candidate_view_mix(mark, &view->waiting[i].priority, sizeof view->waiting[i].priority);
-	}
 	return mark;
 }
