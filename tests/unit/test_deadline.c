@@ -35,14 +35,20 @@ static uint64_t ended_ns(pid_t pid, int *status)
 	return clock_now_or_zero_ns();
 }
 
+/* Whoever is not killed in a generous time is ended here, which fails the test. */
 static void killed_not_before(pid_t pid, uint64_t deadline_ns)
 {
-	int status = 0;
+	int status = 0, pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	bool in_time = poll(&ended, 1, (int)(GENEROUS / MS)) == 1;
+	if (!in_time)
+		(void)kill(pid, SIGKILL);
+	close(pidfd);
 	uint64_t end_ns = ended_ns(pid, &status);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGKILL);
 	assert_true(end_ns >= deadline_ns);
-	assert_true(end_ns < deadline_ns + GENEROUS);
+	assert_true(in_time);
 }
 
 static _Noreturn void pause_for_ever(void)
