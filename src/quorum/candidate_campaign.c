@@ -26,7 +26,7 @@ static uint64_t candidate_campaign_known(const struct candidate_election *e)
 }
 
 /* R16. Not the highest known term: a voter in a crash loop would drag all others with it. */
-static uint64_t candidate_campaign_term(const struct candidate_election *e)
+uint64_t candidate_campaign_term(const struct candidate_election *e)
 {
 	const struct candidate *c = e->c;
 	uint64_t term = candidate_campaign_known(e);

@@ -334,6 +334,7 @@ struct instant candidate_group_quorum_end(const struct candidate *c, const struc
 uint64_t candidate_group_due_ns(const struct candidate *c, struct instant end);
 
 /* ---- candidate_campaign.c ---- */
+uint64_t candidate_campaign_term(const struct candidate_election *e); /* R16 */
 void candidate_campaign_start(struct candidate_election *e);
 void candidate_campaign_lose(struct candidate_election *e);
 void candidate_campaign_vote_to(struct candidate_election *e, struct candidate_peer *p);

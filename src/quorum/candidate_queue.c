@@ -152,8 +152,9 @@ void candidate_queue_fire(struct candidate_election *e)
 			continue;
 		candidate_election_open(e, p);
 		candidate_connection_put(c, p,
-		                         &(struct wire_item) {
-		                                 .type = WIRE_PRE, .handle = e->handle, .term = e->used_term + 1 });
+		                         &(struct wire_item) { .type = WIRE_PRE,
+		                                               .handle = e->handle,
+		                                               .term = candidate_campaign_term(e) });
 	}
 	e->campaign_at_ns = now_ns + candidate_retry_ns(c) + candidate_queue_jitter_ns(e);
 }
