@@ -87,7 +87,7 @@ uint64_t voter_leap_limit(const struct voter *v, const struct voter_election *e,
 		limit = QUORUM_TERM_MAX;
 	/* Jumps on request, once in 10 s. */
 	if (v->leapt && now.at.boot_ns - v->leap_ns < QUORUM_LEAP_EVERY_NS)
-		limit = ceiling + QUORUM_STEP;
+		limit = ceiling + QUORUM_STEP < QUORUM_TERM_MAX ? ceiling + QUORUM_STEP : QUORUM_TERM_MAX;
 	return term > limit ? limit : 0;
 }
 

@@ -72,8 +72,6 @@ static void voter_election_drop(struct voter *v, uint32_t index)
 
 	if (e->term > v->base_term && !MUTANT(v, dropbase))
 		v->base_term = e->term;
-	if (e->lt > v->base_term && !MUTANT(v, dropbase))
-		v->base_term = e->lt;
 	if (e->flags & VOTER_IDLE)
 		voter_idle_unlink(v, e);
 	voter_extra_forget(v, e);
@@ -326,6 +324,7 @@ void voter_extra_forget(struct voter *v, struct voter_election *e)
 
 	if (!x)
 		return;
+	v->n_value_bytes -= x->value_bytes;
 	free(x->value);
 	x->value = NULL;
 	x->value_bytes = 0;

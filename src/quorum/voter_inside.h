@@ -145,6 +145,7 @@ struct voter_peer {
 	size_t resume_at; /* where the frame that waits is taken up again (R22) */
 	unsigned resume_read;
 	uint32_t round;
+	uint32_t n_searched; /* records looked at for NAMES in this frame */
 	uint64_t cver;
 	uint8_t label_bytes;
 	char label[NAMES_ID_MAX_BYTES];
@@ -176,7 +177,7 @@ struct voter {
 	uint32_t idle_head, idle_tail;
 	struct voter_limits limits;
 	uint64_t hash_seed[2];
-	uint64_t n_attached;
+	uint64_t n_attached, n_value_bytes;
 	uint8_t *config; /* encoded, owned */
 	size_t n_config_bytes;
 	uint8_t *scratch; /* for the waiters of a READ_R, owned */

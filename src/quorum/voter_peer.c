@@ -38,6 +38,7 @@ void voter_nak(const struct voter_call *c, enum quorum_reason reason, uint64_t v
 	struct wire_item r = { .type = WIRE_NAK, .handle = c->item->handle, .term = c->item->term };
 	uint64_t hold_ns = instant_left_ns(c->v->hold_end, c->now.at), left_ns;
 
+	c->v->stats.refused_by_limit += reason == QUORUM_BY_LIMIT;
 	r.nak.of = c->item->type;
 	r.nak.reason = (uint8_t)reason;
 	r.nak.voted = voted;
@@ -107,20 +108,24 @@ struct voter_peer *voter_accept(struct voter *v, void *user, struct voter_now no
 	return p;
 }
 
+/* What the handle meant is meant no more, waits no more, watches no more. */
+static void voter_peer_shut(struct voter *v, struct voter_peer *p, struct voter_handle *h, struct voter_now now)
+{
+	uint32_t election = h->election;
+
+	if (!election)
+		return;
+	voter_queue_unwait(v, p, h, now);
+	voter_view_unwatch(v, p, h);
+	h->election = 0;
+	voter_election_unref(v, election);
+}
+
 /* Its waiters are dropped with it (R33). */
 static void voter_peer_forget_handles(struct voter *v, struct voter_peer *p, struct voter_now now)
 {
-	for (uint32_t i = 0; i < p->n_handles; i++) {
-		struct voter_handle *h = &p->handles[i];
-		uint32_t election = h->election;
-
-		if (!election)
-			continue;
-		voter_queue_unwait(v, p, h, now);
-		voter_view_unwatch(v, p, h);
-		h->election = 0;
-		voter_election_unref(v, election);
-	}
+	for (uint32_t i = 0; i < p->n_handles; i++)
+		voter_peer_shut(v, p, &p->handles[i], now);
 	free(p->handles);
 	p->handles = NULL;
 	p->n_handles = p->room = 0;
@@ -201,12 +206,12 @@ struct voter_handle *voter_peer_handle(const struct voter_peer *p, uint32_t hand
 	return handle < p->n_handles && p->handles[handle].election ? &p->handles[handle] : NULL;
 }
 
-static int voter_peer_room(struct voter *v, struct voter_peer *p, uint32_t handle, struct tenure_error *error)
+static int voter_peer_room(struct voter_peer *p, uint32_t handle, struct tenure_error *error)
 {
 	struct voter_handle *handles;
 	uint32_t room = p->room ? p->room : 4;
 
-	if (handle >= p->n_handles + VOTER_HANDLE_GAP || handle >= v->limits.max_elections)
+	if (handle >= p->n_handles + VOTER_HANDLE_GAP || handle >= QUORUM_MAX_ELECTIONS)
 		return error_set(error, TENURE_EPROTO, 0, "OPEN of handle %u where %u are open: they are dense", handle,
 		                 p->n_handles);
 	while (room <= handle)
@@ -241,15 +246,15 @@ static int voter_peer_open(const struct voter_call *c, struct tenure_error *erro
 	struct voter_peer *p = c->p;
 	struct wire_bytes name = c->item->open.name;
 	struct wire_item r = { .type = WIRE_OPEN_R, .handle = c->item->handle };
-	uint32_t index, old;
+	uint32_t index;
 	struct voter_handle *h;
-	int code = voter_peer_room(v, p, c->item->handle, error);
+	int code = voter_peer_room(p, c->item->handle, error);
 
 	if (code != 0)
 		return code;
 	h = &p->handles[c->item->handle];
-	old = h->election;
 	if (!voter_peer_name_good(name)) {
+		voter_peer_shut(v, p, h, c->now);
 		voter_peer_deny(v, p, c->item->handle, QUORUM_BY_DENIED);
 		return 0;
 	}
@@ -257,16 +262,13 @@ static int voter_peer_open(const struct voter_call *c, struct tenure_error *erro
 	if (!index)
 		index = voter_election_make(v, (const char *)name.data, name.n, c->now);
 	if (!index) {
+		voter_peer_shut(v, p, h, c->now);
 		voter_peer_deny(v, p, c->item->handle, QUORUM_BY_LIMIT);
 		return 0;
 	}
-	if (index != old) { /* opened again for another name */
+	if (index != h->election) {
 		voter_election_ref(v, index);
-		if (old) {
-			voter_queue_unwait(v, p, h, c->now);
-			voter_view_unwatch(v, p, h);
-			voter_election_unref(v, old);
-		}
+		voter_peer_shut(v, p, h, c->now); /* it is opened again for another name */
 		h->election = index;
 	}
 	r.open_r.ok = true;
@@ -402,6 +404,7 @@ static int voter_peer_frame(struct voter *v, struct voter_peer *p, struct voter_
 
 	p->round = f->round;
 	p->cver = f->cver;
+	p->n_searched = 0;
 	if (p->resume_read > 0 || p->resumed) {
 		f->at = p->resume_at;
 		f->n_read = p->resume_read;

@@ -5,6 +5,7 @@
 
 #define VOTER_TICKET_SLACK_MS UINT64_C(10000)
 #define VOTER_NUDGE_SLACK_NS  UINT64_C(2000000)
+#define VOTER_MAX_INTERESTS   (4 * QUORUM_MAX_ELECTIONS)
 #define VOTER_NUDGE_AGAIN_NS  UINT64_C(1000000000) /* when all have been nudged in vain: from the head again */
 
 /* ---- interests: what one handle wants of one election ---- */
@@ -17,6 +18,8 @@ struct voter_interest *voter_interest_make(struct voter *v, struct voter_peer *p
 	if (!voter_extra_make(v, voter_election_at(v, h->election)))
 		return NULL;
 	if (!h->interest) {
+		if (v->interests.n_used >= VOTER_MAX_INTERESTS)
+			return NULL;
 		h->interest = voter_pool_take(&v->interests);
 		if (!h->interest)
 			return NULL;
@@ -242,9 +245,9 @@ void voter_queue_unwait(struct voter *v, struct voter_peer *p, struct voter_hand
 	voter_queue_remove(v, x, index);
 	free = voter_election_free(v, e, now);
 	x = voter_extra_of(v, e);
-	if (!free && was_head && x->head)
+	if (!free && x && was_head && x->head)
 		voter_queue_tell(v, voter_interest_at(v, x->head)); /* it is next in line now */
-	if (free && was_nudged && x->n_waiters > 0 && now.at.boot_ns >= x->reserved_ns && !voter_holds(v, now))
+	if (free && x && was_nudged && x->n_waiters > 0 && now.at.boot_ns >= x->reserved_ns && !voter_holds(v, now))
 		voter_queue_nudge(v, e, x, now);
 	voter_queue_rearm(v, e, now);
 	voter_interest_drop(v, p, h);

@@ -18,7 +18,9 @@ uint32_t voter_session_find(const struct voter *v, const struct quorum_id *inc)
 uint32_t voter_session_make(struct voter *v, const struct quorum_id *inc, uint64_t sid, struct instant end)
 {
 	struct voter_session *s;
-	uint32_t index = v->sessions.n_used < v->limits.max_sessions ? voter_pool_take(&v->sessions) : 0;
+	uint32_t index = v->sessions.n_used < v->limits.max_sessions && v->next_seq < UINT32_MAX
+	                         ? voter_pool_take(&v->sessions)
+	                         : 0;
 
 	if (!index)
 		return 0;

@@ -248,6 +248,7 @@ static int snapshot_load_extra(struct voter *v, struct voter_election *e, struct
 			return TENURE_ENOMEM;
 		memcpy(x->value, value, n_value);
 		x->value_bytes = n_value;
+		v->n_value_bytes += n_value;
 	}
 	return 0;
 }

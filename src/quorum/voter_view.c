@@ -5,7 +5,8 @@
 #include "quorum/voter_inside.h"
 
 #define VOTER_NAMES_A_PAGE   512
-#define VOTER_NAMES_A_SEARCH 16384 /* records looked at for one page */
+#define VOTER_NAMES_A_SEARCH 16384                 /* records looked at for one frame */
+#define VOTER_VALUES_BYTES   (UINT64_C(256) << 20) /* kept in all */
 
 static struct wire_bytes voter_view_label(const struct voter *v, const struct quorum_id *inc)
 {
@@ -146,13 +147,14 @@ void voter_view_names(const struct voter_call *c)
 	struct voter *v = c->v;
 	struct wire_bytes prefix = c->item->names.name;
 	uint64_t at = c->item->names.cursor ? c->item->names.cursor : 1;
-	unsigned n = 0, looked = 0;
+	unsigned n = 0;
 	struct wire_item r = { .type = WIRE_NAMES_R };
 
-	for (; at < v->elections.n_made && n < VOTER_NAMES_A_PAGE && looked < VOTER_NAMES_A_SEARCH; at++, looked++) {
+	for (; at < v->elections.n_made && n < VOTER_NAMES_A_PAGE && c->p->n_searched < VOTER_NAMES_A_SEARCH; at++) {
 		struct voter_election *e = voter_election_at(v, (uint32_t)at);
 		const char *name = voter_election_name(e);
 
+		c->p->n_searched++;
 		if (!(e->flags & VOTER_TOUCHED) || e->name_bytes < prefix.n ||
 		    (prefix.n && memcmp(name, prefix.data, prefix.n) != 0))
 			continue;
@@ -178,6 +180,8 @@ static bool voter_view_keep_value(struct voter *v, struct voter_election *e, str
 		return value.n == 0;
 	if (x->value_bytes == value.n && (!value.n || memcmp(x->value, value.data, value.n) == 0))
 		return true;
+	if (v->n_value_bytes - x->value_bytes + value.n > VOTER_VALUES_BYTES)
+		return false;
 	copy = value.n ? realloc(x->value, value.n) : NULL;
 	if (value.n && !copy) {
 		voter_extra_drop(v, e);
@@ -187,6 +191,7 @@ static bool voter_view_keep_value(struct voter *v, struct voter_election *e, str
 		memcpy(copy, value.data, value.n);
 	else
 		free(x->value);
+	v->n_value_bytes += value.n - x->value_bytes;
 	x->value = copy;
 	x->value_bytes = (uint16_t)value.n;
 	voter_election_changed(v, e);
