@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "quorum_kit.h"
+
 /* ---- the stores ---- */
 
 static int fixture_unlink(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -64,6 +66,8 @@ static const struct fixture_store fixture_stores[] = {
 	  HAS_LIST | HAS_ASK | HAS_PRIORITY | HAS_VALUE | HAS_OBSERVE | HAS_ENDLESS_LEASE | HAS_PROCESSES |
 	          HAS_DURABILITY,
 	  fixture_file_url, fixture_file_gone },
+	{ "quorum", HAS_LIST | HAS_ASK | HAS_PRIORITY | HAS_VALUE | HAS_OBSERVE | HAS_PROCESSES | HAS_DURABILITY,
+	  cluster_fixture_url, cluster_fixture_gone },
 	{ "toy", HAS_DURABILITY, fixture_toy_url, fixture_toy_gone },
 };
 
