@@ -11,8 +11,7 @@
 
 #include <tenure/tenure.h>
 
-#define CONFIG_MAX_BYTES      65536
-#define CONFIG_LINE_MAX_BYTES 190 /* inih cuts lines at 200 bytes, into a second key and without an error */
+#include "cli/config_file.h"
 
 struct config { /* "" or 0: not given */
 	char store[CONFIG_LINE_MAX_BYTES + 1];

@@ -10,8 +10,9 @@
 struct logs {
 	const char *verb; /* or NULL */
 	bool json;
-	bool journal; /* stderr goes to journald, which reads priorities */
-	int level;    /* syslog's; what is less urgent is dropped */
+	bool journal;               /* stderr goes to journald, which reads priorities */
+	int level;                  /* syslog's; what is less urgent is dropped */
+	bool has_format, has_level; /* by a flag or the environment: the configuration file has no say */
 };
 
 #define LOGS_LEVELS        "error|warning|notice|info|debug"

@@ -11,6 +11,8 @@
 #include "cli/logs.h"
 #include "cli/suggest.h"
 
+#define OPTIONS_MANY_WORDS 1000
+
 #define COMMON(member) offsetof(struct options_common, member)
 
 static const struct cli_option options_store[] = {
@@ -74,7 +76,8 @@ void options_words(const struct cli_verb *verb, int *least, int *most)
 		size_t length = strcspn(p, " ");
 
 		if (length > 0) {
-			*most += 1;
+			/* "[NAME]..." is any number of them */
+			*most += length > 3 && strncmp(p + length - 3, "...", 3) == 0 ? OPTIONS_MANY_WORDS : 1;
 			*least += *p != '[';
 		}
 		p += length + (p[length] == ' ');

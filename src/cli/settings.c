@@ -25,6 +25,7 @@ static int settings_log_format(const struct cli *cli, struct logs *logs, const c
 	if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
 		return cli_fail_code(cli, 64, "bad %s '%.60s': it is text or json", origin, value);
 	logs->json = strcmp(value, "json") == 0;
+	logs->has_format = true;
 	return 0;
 }
 
@@ -35,6 +36,7 @@ static int settings_log_level(const struct cli *cli, struct logs *logs, const ch
 	if (level < 0)
 		return cli_fail_code(cli, 64, "bad %s '%.60s': it is one of " LOGS_LEVELS, origin, value);
 	logs->level = level;
+	logs->has_level = true;
 	return 0;
 }
 
@@ -55,8 +57,7 @@ int settings_logs(const struct cli *cli, struct logs *logs, const struct options
 	return level ? settings_log_level(cli, logs, level, "TENURE_LOG_LEVEL") : 0;
 }
 
-/* Reads the whole file, at most one byte more than is allowed. -1 with errno set. */
-static ssize_t settings_read(const char *path, char *out, size_t room)
+ssize_t settings_read(const char *path, char *out, size_t room)
 {
 	size_t used = 0;
 	ssize_t n = 0;

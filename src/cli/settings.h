@@ -3,6 +3,8 @@
 #ifndef TENURE_CLI_SETTINGS_H
 #define TENURE_CLI_SETTINGS_H
 
+#include <sys/types.h>
+
 #include "cli/cli.h"
 #include "cli/config.h"
 #include "cli/logs.h"
@@ -24,6 +26,9 @@ int settings_logs(const struct cli *cli, struct logs *logs, const struct options
 /* Fills cli->store_url, store_origin and session, and what the file says about logging. 0, or the exit code after a
  * message. */
 int settings_resolve(struct cli *cli, struct logs *logs, const struct options_common *common, struct settings *s);
+
+/* Reads a whole file, at most `room` bytes of it. -1 with errno set. */
+ssize_t settings_read(const char *path, char *out, size_t room);
 
 /*
  * `url` with a relative directory of a file store made absolute below `directory`, so that it means the same for a

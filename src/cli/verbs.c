@@ -13,6 +13,7 @@
 	X(resign)                                                                                                      \
 	X(transfer)                                                                                                    \
 	VERBS_GUARD(X)                                                                                                 \
+	X(server)                                                                                                      \
 	VERBS_DEMO(X)                                                                                                  \
 	X(timing)                                                                                                      \
 	X(doctor)                                                                                                      \

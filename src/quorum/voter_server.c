@@ -464,6 +464,11 @@ static int voter_server_begin(struct voter_server *s, const struct voter_server_
 	return 0;
 }
 
+static uint64_t voter_server_whole_ms(uint64_t ns)
+{
+	return (ns + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS * CLOCK_NS_PER_MS;
+}
+
 static void voter_server_announce(struct voter_server *s)
 {
 	static const char *const how[] = { "", "first start", "after a clean stop", "after an unclean stop" };
@@ -481,10 +486,8 @@ static void voter_server_announce(struct voter_server *s)
 	          stream_listener_name(s->listener), cluster, own->epoch, own->run, how[start]);
 	if (s->in_hold || stats.voter.quiet_left_ns > 0)
 		log_write(&s->log, 5, "voter", "in its hold: renewals are taken in %s, votes given in %s",
-		          text_from_duration(stats.voter.quiet_left_ns / CLOCK_NS_PER_MS * CLOCK_NS_PER_MS, quiet,
-		                             sizeof quiet),
-		          text_from_duration(stats.voter.hold_left_ns / CLOCK_NS_PER_MS * CLOCK_NS_PER_MS, hold,
-		                             sizeof hold));
+		          text_from_duration(voter_server_whole_ms(stats.voter.quiet_left_ns), quiet, sizeof quiet),
+		          text_from_duration(voter_server_whole_ms(stats.voter.hold_left_ns), hold, sizeof hold));
 }
 
 int voter_server_new(struct voter_server **out, struct loop *l, const struct voter_server_settings *settings,
