@@ -163,6 +163,7 @@ void voter_peer_close(struct voter *v, struct voter_peer *p)
 {
 	if (!p->closing)
 		list_append(&v->closing, &p->closing_list);
+	wire_out_close(&p->out);
 	p->closing = true;
 }
 
@@ -486,6 +487,7 @@ int voter_receive(struct voter *v, struct voter_peer *p, struct voter_now now, c
 	if (code < 0) {
 		v->stats.bad_frames++;
 		p->closing = true; /* what is in its buffer is sent by the caller, and it is closed */
+		wire_out_close(&p->out);
 	}
 	voter_settle(v, now);
 	return code;
