@@ -266,6 +266,39 @@ static int voter_disk_replace(int dirfd, const char *temporary, const char *name
 	return fsync(dirfd);
 }
 
+int voter_disk_make(const char *directory, const struct superblock *s, struct tenure_error *error)
+{
+	uint8_t *bytes = malloc(SUPERBLOCK_FILE_BYTES);
+	struct superblock *one = malloc(sizeof *one);
+	static const char never[] = "run 0 pid 0\n";
+	int code = 0, dirfd = -1;
+
+	if (!bytes || !one) {
+		code = error_set(error, TENURE_ENOMEM, 0, "no memory for %.120s", directory);
+		goto out;
+	}
+	*one = *s;
+	for (one->sequence = 1; one->sequence <= 2; one->sequence++)
+		superblock_encode(one, bytes + one->sequence % 2 * SUPERBLOCK_COPY_BYTES);
+	dirfd = voter_disk_directory(directory, error);
+	if (dirfd < 0) {
+		code = dirfd;
+		goto out;
+	}
+	code = voter_place_write(dirfd, directory, error);
+	/* Now, so that a full disk keeps no voter from starting. */
+	if (code == 0 && voter_disk_replace(dirfd, "lock.new", "lock", (const uint8_t *)never, sizeof never - 1) != 0)
+		code = voter_disk_fault("write", directory, "lock", errno, error);
+	if (code == 0 && voter_disk_replace(dirfd, "superblock.new", "superblock", bytes, SUPERBLOCK_FILE_BYTES) != 0)
+		code = voter_disk_fault("write", directory, "superblock", errno, error);
+out:
+	if (dirfd >= 0)
+		(void)close(dirfd);
+	free(one);
+	free(bytes);
+	return code;
+}
+
 int voter_disk_finish(struct voter_disk *d, const uint8_t *snapshot, size_t n_bytes, struct tenure_error *error)
 {
 	struct superblock *s;
@@ -284,35 +317,6 @@ int voter_disk_finish(struct voter_disk *d, const uint8_t *snapshot, size_t n_by
 	s->clean_run = s->run;
 	code = voter_disk_write(d, s, error);
 	free(s);
-	return code;
-}
-
-int voter_disk_make(const char *directory, const struct superblock *s, struct tenure_error *error)
-{
-	uint8_t *bytes = malloc(SUPERBLOCK_FILE_BYTES);
-	struct superblock *one = malloc(sizeof *one);
-	int code = 0, dirfd = -1;
-
-	if (!bytes || !one) {
-		code = error_set(error, TENURE_ENOMEM, 0, "no memory for %.120s", directory);
-		goto out;
-	}
-	*one = *s;
-	for (one->sequence = 1; one->sequence <= 2; one->sequence++)
-		superblock_encode(one, bytes + one->sequence % 2 * SUPERBLOCK_COPY_BYTES);
-	dirfd = voter_disk_directory(directory, error);
-	if (dirfd < 0) {
-		code = dirfd;
-		goto out;
-	}
-	code = voter_place_write(dirfd, directory, error);
-	if (code == 0 && voter_disk_replace(dirfd, "superblock.new", "superblock", bytes, SUPERBLOCK_FILE_BYTES) != 0)
-		code = voter_disk_fault("write", directory, "superblock", errno, error);
-out:
-	if (dirfd >= 0)
-		(void)close(dirfd);
-	free(one);
-	free(bytes);
 	return code;
 }
 

@@ -251,7 +251,7 @@ static int voter_init_make(struct voter_init_work *w, struct tenure_error *error
 /* A store that was just made: nobody has begun a run of it. */
 static void voter_init_remove_store(int dirfd, const char *name)
 {
-	static const char *const files[] = { "superblock", "superblock.new", "place", "place.new" };
+	static const char *const files[] = { "superblock", "superblock.new", "place", "place.new", "lock", "lock.new" };
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)

@@ -54,6 +54,9 @@ static const struct killat_name killat_calls[] = {
 	{ "mkdirat", SYS_mkdirat },
 	{ "clone", SYS_clone },
 	{ "execve", SYS_execve },
+#ifdef SYS_renameat
+	{ "renameat", SYS_renameat },
+#endif
 #ifdef SYS_rename
 	{ "rename", SYS_rename },
 	{ "mkdir", SYS_mkdir },

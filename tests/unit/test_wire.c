@@ -172,6 +172,7 @@ static void visit_lease(struct visitor *v, struct wire_item *i)
 	case WIRE_ACK:
 		RANGE(v, i->ack.of, WIRE_VOTE, WIRE_RENEW);
 		NUMBER(v, i->ack.ttl_ms);
+		RANGE(v, i->ack.cause, 0, TENURE_BY_HEALTH);
 		break;
 	case WIRE_NAK:
 		RANGE(v, i->nak.of, WIRE_VOTE, WIRE_ATTACH);
@@ -198,6 +199,7 @@ static void visit_lease(struct visitor *v, struct wire_item *i)
 		break;
 	case WIRE_RELEASE:
 		FLAG(v, i->release.led);
+		RANGE(v, i->release.cause, 0, TENURE_BY_HEALTH);
 		string(v, &i->release.successor, 81);
 		break;
 	case WIRE_REL_OK:
@@ -289,7 +291,8 @@ static void visit(struct visitor *v, struct wire_item *i)
 
 static void fill(struct visitor *v, struct wire_item *item, unsigned type, enum mode mode)
 {
-	memset(v, 0, sizeof *v);
+	v->next = 0;
+	v->n_seen = 0;
 	memset(item, 0, sizeof *item);
 	v->fill = true;
 	v->mode = mode;
@@ -659,10 +662,12 @@ static void a_field_out_of_its_range_is_malformed(void **state)
 	limit(WIRE_OPEN_R, 6, 0, 10);    /* reason */
 	limit(WIRE_PRE_R, 13, 0, 1);     /* would */
 	limit(WIRE_ACK, 13, WIRE_VOTE, WIRE_RENEW);
+	limit(WIRE_ACK, 18, 0, 6); /* cause */
 	limit(WIRE_NAK, 13, WIRE_VOTE, WIRE_ATTACH);
 	limit(WIRE_NAK, 14, 1, 10);    /* reason */
 	limit(WIRE_S_NAK, 9, 0, 1);    /* ended */
 	limit(WIRE_RELEASE, 13, 0, 1); /* led */
+	limit(WIRE_RELEASE, 14, 0, 6); /* cause */
 	limit(WIRE_ASK_OK, 13, 0, 1);  /* code */
 	limit(WIRE_NAMES_R, 11, 0, 2); /* live */
 	limit(WIRE_READ_R, 21, 0, 2);  /* live */
