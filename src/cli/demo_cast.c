@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,6 +42,12 @@ static int demo_cast_turn(struct demo_cast *d, const struct demo_cast_wait *w, c
 		(void)snprintf(log, sizeof log, "log-%s", d->candidates[i].id);
 		demo_stage_show_log(&d->stage, log);
 	}
+	for (size_t i = 0; i < DEMO_NET_VOTERS; i++) {
+		char log[16];
+
+		(void)snprintf(log, sizeof log, "log-v%zu", i + 1);
+		demo_stage_show_log(&d->stage, log);
+	}
 	return cli_fail_code(d->stage.cli, 70, "%s: not within %d s", what, (int)(DEMO_CAST_LIMIT_NS / CLOCK_NS_PER_S));
 }
 
@@ -57,6 +65,10 @@ int demo_cast_open(struct demo_cast *d, const struct cli *cli, bool guarded, con
 	}
 	d->courier = d->candidates[0].run;
 	code = demo_stage_open(&d->stage, cli);
+	if (code == 0)
+		code = demo_net_open(&d->net, &d->stage, DEMO_CAST_N);
+	if (code == 0)
+		code = demo_voters_start(&d->voters, &d->stage);
 	if (code == 0 && mkfifo(demo_stage_path(&d->stage, "outbox", outbox), 0600) != 0)
 		code = cli_fail_code(cli, 70, "cannot make %s: %s", outbox, strerror(errno));
 	return code;
@@ -66,6 +78,7 @@ int demo_cast_close(struct demo_cast *d)
 {
 	int code = demo_stage_close(&d->stage);
 
+	demo_net_close(&d->net);
 	demo_view_deinit(&d->view);
 	return code;
 }
@@ -105,31 +118,18 @@ int demo_cast_start(struct demo_cast *d, size_t i)
 	struct demo_cast_paths p;
 
 	demo_cast_name_paths(d, c->id, &p);
-	return demo_stage_start(s, &c->run, p.log, 0,
-	                        (const char *const[]) { s->self,
-	                                                "run",
-	                                                DEMO_CAST_ELECTION,
-	                                                "--store",
-	                                                s->url,
-	                                                "--id",
-	                                                c->id,
-	                                                "--stay",
-	                                                "--grace",
-	                                                "500ms",
-	                                                "--trace",
-	                                                p.trace,
-	                                                "--config",
-	                                                "/dev/null",
-	                                                "--",
-	                                                s->writer,
-	                                                "work",
-	                                                p.ledger,
-	                                                p.guard,
-	                                                p.outbox,
-	                                                d->pace_ms,
-	                                                d->guarded ? NULL : "--no-guard",
-	                                                NULL },
-	                        NULL);
+	return demo_stage_start_in(s, &c->run, p.log, 0, d->net.spaces[i],
+	                           (const char *const[]) {
+	                                   s->self,       "run",         DEMO_CAST_ELECTION,
+	                                   "--store",     d->voters.url, "--id",
+	                                   c->id,         "--stay",      "--ttl",
+	                                   DEMO_CAST_TTL, "--grace",     DEMO_CAST_GRACE,
+	                                   "--trace",     p.trace,       "--config",
+	                                   "/dev/null",   "--",          s->writer,
+	                                   "work",        p.ledger,      p.guard,
+	                                   p.outbox,      d->pace_ms,    d->guarded ? NULL : "--no-guard",
+	                                   NULL },
+	                           NULL);
 }
 
 int demo_cast_start_courier(struct demo_cast *d)
@@ -166,11 +166,11 @@ int demo_cast_start_naive(struct demo_cast *d, size_t i)
 	int code;
 
 	demo_cast_name_paths(d, c->id, &p);
-	code = demo_stage_start(s, &c->run, p.log, DEMO_STAGE_OUT,
-	                        (const char *const[]) { s->self, "campaign", DEMO_CAST_ELECTION, "--store", s->url,
-	                                                "--id", c->id, "--trace", p.trace, "--config", "/dev/null",
-	                                                NULL },
-	                        NULL);
+	code = demo_stage_start_in(s, &c->run, p.log, DEMO_STAGE_OUT, d->net.spaces[i],
+	                           (const char *const[]) { s->self, "campaign", DEMO_CAST_ELECTION, "--store",
+	                                                   d->voters.url, "--id", c->id, "--ttl", DEMO_CAST_TTL,
+	                                                   "--trace", p.trace, "--config", "/dev/null", NULL },
+	                           NULL);
 	while (code == 0 && elected == 0) {
 		code = demo_cast_wait_line(d, &c->run, &c->lines, line);
 		if (code == 0)
@@ -202,26 +202,37 @@ int demo_cast_note_kill(struct demo_cast *d, const char *node, uint64_t at_ns)
 
 /* ---- waiting ---- */
 
-int demo_cast_wait_queue(struct demo_cast *d, size_t least)
+static bool demo_cast_waits(const struct tenure_status *status, const char *id)
+{
+	const char *ids[DEMO_CAST_N];
+	size_t n = tenure_status_waiting(status, ids, DEMO_CAST_N);
+
+	for (size_t i = 0; i < n && i < DEMO_CAST_N; i++)
+		if (strcmp(ids[i], id) == 0)
+			return true;
+	return false;
+}
+
+int demo_cast_wait_queue(struct demo_cast *d, size_t i)
 {
 	struct tenure_options options = TENURE_OPTIONS_INIT;
 	struct demo_cast_wait w = demo_cast_begin();
 	struct tenure_error error = TENURE_ERROR_INIT;
 	struct tenure *t;
-	size_t n = 0;
+	bool waits = false;
 	int code = 0;
 
 	options.embedded = true;
-	if (tenure_open(&t, d->stage.url, &options, &error) != 0)
+	if (tenure_open(&t, d->voters.url, &options, &error) != 0)
 		return cli_fail(d->stage.cli, &error);
-	while (code == 0 && n < least) {
+	while (code == 0 && !waits) {
 		struct tenure_status *status;
 
 		if (tenure_read(t, DEMO_CAST_ELECTION, CLOCK_NS_PER_S, &status, &error) == 0) {
-			n = tenure_status_waiting(status, NULL, 0);
+			waits = demo_cast_waits(status, d->candidates[i].id);
 			tenure_status_free(status);
 		}
-		code = n < least ? demo_cast_turn(d, &w, "the others wait in the queue") : 0;
+		code = waits ? 0 : demo_cast_turn(d, &w, "the others wait in the queue");
 	}
 	(void)tenure_close(t, 0);
 	return code;
@@ -325,7 +336,7 @@ int demo_cast_transfer(struct demo_cast *d, const char *to)
 
 	code = demo_stage_start(s, &transfer, "log-transfer", 0,
 	                        (const char *const[]) { s->self, "transfer", DEMO_CAST_ELECTION, "--to", to, "--store",
-	                                                s->url, "--config", "/dev/null", NULL },
+	                                                d->voters.url, "--config", "/dev/null", NULL },
 	                        NULL);
 	if (code == 0)
 		code = demo_cast_wait_end(d, &transfer, &ended);
@@ -334,6 +345,31 @@ int demo_cast_transfer(struct demo_cast *d, const char *to)
 		code = cli_fail_code(s->cli, 70, "'tenure transfer' failed with exit code %d", ended);
 	}
 	return code;
+}
+
+void demo_cast_pause(struct demo_cast *d, size_t i, bool pause)
+{
+	pid_t supervisor = d->candidates[i].run.pid;
+	char path[64], text[128];
+	ssize_t n = 0;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)supervisor, (long)supervisor);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof text - 1);
+		(void)close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+	(void)kill(supervisor, pause ? SIGSTOP : SIGCONT);
+	for (char *at = text, *end; *at; at = end) {
+		long warden = strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		if (warden > 0)
+			(void)kill((pid_t)warden, pause ? SIGSTOP : SIGCONT);
+	}
 }
 
 int demo_cast_stop(struct demo_cast *d)
@@ -349,7 +385,7 @@ int demo_cast_stop(struct demo_cast *d)
 	for (size_t i = 0; code == 0 && i < DEMO_CAST_N; i++)
 		if (d->candidates[i].run.pid > 0)
 			code = demo_cast_wait_end(d, &d->candidates[i].run, &ended);
-	return code;
+	return code == 0 ? demo_voters_stop(&d->voters) : code;
 }
 
 int demo_cast_check(struct demo_cast *d, const char *indent, int *verdict)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,10 +77,8 @@ static int demo_stage_directory(struct demo_stage *s)
 			continue;
 		if (fs_check_local(places[i], false, &error) == 0) {
 			n = snprintf(s->directory, sizeof s->directory, "%s/tenure-demo.XXXXXX", places[i]);
-			if (n < (int)sizeof s->directory && mkdtemp(s->directory)) {
-				(void)snprintf(s->url, sizeof s->url, "file:%s/store", s->directory);
+			if (n < (int)sizeof s->directory && mkdtemp(s->directory))
 				return 0;
-			}
 			(void)error_set(&error, TENURE_EIO, errno, "cannot make a directory in %.100s", places[i]);
 		}
 		s->directory[0] = '\0';
@@ -168,7 +167,7 @@ int demo_stage_pause(const struct demo_stage *s, uint64_t ns)
 /* ---- processes ---- */
 
 struct demo_stage_plan { /* of one child, for the code between fork and exec */
-	int in, out, log;
+	int in, out, log, space;
 	const char *const *arguments, *const *environment;
 	const sigset_t *mask;
 	const char *directory;
@@ -186,6 +185,8 @@ static _Noreturn void demo_stage_child_main(const struct demo_stage_plan *p)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 0);
 	if (getppid() != p->parent)
 		_exit(1);
+	if (p->space >= 0 && setns(p->space, CLONE_NEWNET) != 0)
+		_exit(127);
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, p->mask, NULL);
 	if (dup2(p->in, 0) < 0 || dup2(p->out, 1) < 0 || dup2(p->log, 2) < 0 || chdir(p->directory) != 0)
@@ -217,9 +218,16 @@ static void demo_stage_close_fd(int *fd)
 int demo_stage_start(struct demo_stage *s, struct demo_stage_child *child, const char *log, unsigned pipes,
                      const char *const *arguments, const char *const *environment)
 {
+	return demo_stage_start_in(s, child, log, pipes, -1, arguments, environment);
+}
+
+int demo_stage_start_in(struct demo_stage *s, struct demo_stage_child *child, const char *log, unsigned pipes,
+                        int space, const char *const *arguments, const char *const *environment)
+{
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 };
 	char path[DEMO_STAGE_PATH_ROOM];
-	struct demo_stage_plan p = { .arguments = arguments,
+	struct demo_stage_plan p = { .space = space,
+		                     .arguments = arguments,
 		                     .environment = environment,
 		                     .mask = &s->before,
 		                     .directory = s->directory,

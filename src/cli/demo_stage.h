@@ -19,7 +19,6 @@ struct demo_stage {
 	const struct cli *cli;
 	char self[PATH_MAX], writer[PATH_MAX], checker[PATH_MAX]; /* programs */
 	char directory[DEMO_STAGE_DIRECTORY_ROOM];                /* "": none */
-	char url[DEMO_STAGE_DIRECTORY_ROOM + 16];                 /* of the store in it */
 	sigset_t signals, before;                                 /* what interrupts; the mask at start */
 };
 
@@ -51,6 +50,9 @@ enum demo_stage_pipes { DEMO_STAGE_IN = 1, DEMO_STAGE_OUT = 2 };
  */
 int demo_stage_start(struct demo_stage *s, struct demo_stage_child *child, const char *log, unsigned pipes,
                      const char *const *arguments, const char *const *environment);
+/* The same in another network namespace, by its descriptor; -1: ours. */
+int demo_stage_start_in(struct demo_stage *s, struct demo_stage_child *child, const char *log, unsigned pipes,
+                        int space, const char *const *arguments, const char *const *environment);
 /* Its exit code, 128+signal; -1: still running. Closes its pipes once it has ended. */
 int demo_stage_ended(struct demo_stage_child *child);
 /* Prints the last lines of a log on stderr: why something did not happen. */
