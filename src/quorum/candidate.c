@@ -336,7 +336,8 @@ static bool candidate_due_event(struct candidate_election *e, struct candidate_e
 	out->user = e->user;
 	out->token = quorum_token(c->epoch, e->term);
 	out->end = end;
-	out->cause = first ? TENURE_BY_ELECTION : 0;
+	if (first)
+		out->cause = e->transferred ? TENURE_BY_TRANSFER : TENURE_BY_ELECTION;
 	return true;
 }
 

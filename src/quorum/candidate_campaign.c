@@ -53,6 +53,13 @@ void candidate_campaign_vote_to(struct candidate_election *e, struct candidate_p
 	                                 .handle = e->handle,
 	                                 .term = e->term,
 	                                 .lease.ttl_ms = (uint32_t)(candidate_ttl_v_now_ns(c) / QUORUM_NS_PER_MS) });
+	/* With the vote already: whoever observes the election sees its new leader with its value, not without it first. */
+	if (e->value_bytes > 0)
+		candidate_connection_put(c, p,
+		                         &(struct wire_item) { .type = WIRE_VALUE,
+		                                               .handle = e->handle,
+		                                               .term = e->term,
+		                                               .value.value = { e->value, e->value_bytes } });
 }
 
 static void candidate_campaign_schedule(struct candidate_election *e)
@@ -93,7 +100,7 @@ void candidate_campaign_start(struct candidate_election *e)
 	}
 	e->used_term = e->term > e->used_term ? e->term : e->used_term;
 	/* R16: nothing of an earlier campaign counts */
-	e->won = e->over = e->granted = false;
+	e->won = e->over = e->granted = e->transferred = false;
 	e->mask = e->acks = e->naks = e->answered = e->would = e->value_wait = 0;
 	e->n_acks = 0;
 	e->state = CANDIDATE_VOTING;
@@ -168,6 +175,7 @@ void candidate_campaign_ack(struct candidate_election *e, struct candidate_peer 
 	if (!sent)
 		return;
 	e->n_acks++;
+	e->transferred = e->transferred || i->ack.cause == TENURE_BY_TRANSFER;
 	e->acks |= candidate_bit(p); /* R9: once per voter */
 	e->naks &= (uint16_t)~candidate_bit(p);
 	part->vcover = instant_max(part->vcover, candidate_heartbeat_cover(c, p, *sent, ttl_ns));

@@ -133,6 +133,7 @@ struct candidate_election {
 	enum candidate_state state;
 	uint64_t term, used_term; /* present campaign or tenure; highest ever used (R16, R21) */
 	bool won, over, granted;  /* granted: told */
+	bool transferred;         /* a voter said that the slot was released for this candidate by name */
 	bool nudged;
 	uint16_t mask, acks, naks; /* R19; of the present campaign */
 	uint16_t answered, would;  /* of the present PRE */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Candidacies: what the core tells of an election, as the elector's inputs. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "quorum/quorum_store.h"
@@ -41,7 +42,37 @@ static void quorum_seat_tell(struct quorum_seat *seat)
 void quorum_seats_tell(struct quorum_store *s)
 {
 	LIST_EACH_SAFE (node, after, &s->seats)
-		quorum_seat_tell(LIST_OF(node, struct quorum_seat, node));
+		if (LIST_OF(node, struct quorum_seat, node)->election)
+			quorum_seat_tell(LIST_OF(node, struct quorum_seat, node));
+}
+
+/*
+ * A candidacy that has ended, or is being freed, may still have its seat when the next one of the same name begins. What it
+ * holds is released; what its elector waits for it gets on the loop's thread.
+ */
+static void quorum_seat_displace(struct quorum_store *s, const char *name)
+{
+	LIST_EACH (node, &s->seats) {
+		struct quorum_seat *seat = LIST_OF(node, struct quorum_seat, node);
+
+		if (!seat->election || strcmp(seat->name, name) != 0)
+			continue;
+		candidate_exit(seat->election, quorum_now());
+		seat->election = NULL;
+		seat->held = false;
+	}
+}
+
+static void quorum_seats_settle_displaced(struct quorum_store *s)
+{
+	LIST_EACH_SAFE (node, after, &s->seats) {
+		struct quorum_seat *seat = LIST_OF(node, struct quorum_seat, node);
+
+		if (seat->election || !seat->releasing)
+			continue;
+		seat->releasing = false;
+		quorum_seat_input(seat, (struct elector_input) { .kind = ELECTOR_RELEASED }, NULL);
+	}
 }
 
 int quorum_seat_take(struct store *store, const struct store_join *join, void *client_seat, struct store_seat **out,
@@ -64,7 +95,9 @@ int quorum_seat_take(struct store *store, const struct store_join *join, void *c
 	if (!seat)
 		return error_set(error, TENURE_ENOMEM, 0, "no memory for a candidacy");
 	*seat = (struct quorum_seat) { .store = s, .client_seat = client_seat };
+	memcpy(seat->name, join->election, strlen(join->election) + 1);
 	entry.user = seat;
+	quorum_seat_displace(s, join->election);
 	code = candidate_enter(s->session.candidate, &entry, &seat->election);
 	if (code != 0) {
 		free(seat);
@@ -79,6 +112,7 @@ void quorum_seat_begin(struct store_seat *store_seat)
 {
 	struct quorum_seat *seat = quorum_seat_of(store_seat);
 
+	quorum_seats_settle_displaced(seat->store);
 	quorum_seat_tell(seat);
 	quorum_seat_settle(seat);
 }
@@ -87,7 +121,8 @@ void quorum_seat_join(struct store_seat *store_seat)
 {
 	struct quorum_seat *seat = quorum_seat_of(store_seat);
 
-	candidate_join(seat->election, quorum_now());
+	if (seat->election)
+		candidate_join(seat->election, quorum_now());
 	quorum_seat_settle(seat);
 }
 
@@ -95,7 +130,8 @@ void quorum_seat_leave(struct store_seat *store_seat)
 {
 	struct quorum_seat *seat = quorum_seat_of(store_seat);
 
-	candidate_leave(seat->election, quorum_now());
+	if (seat->election)
+		candidate_leave(seat->election, quorum_now());
 	quorum_seat_settle(seat);
 }
 
@@ -108,6 +144,7 @@ void quorum_seat_release(struct store_seat *store_seat, const char *to_identity,
 		quorum_seat_input(seat, (struct elector_input) { .kind = ELECTOR_RELEASED }, NULL);
 		return;
 	}
+	seat->releasing = true;
 	candidate_release(seat->election, to_identity, cause, quorum_now());
 	quorum_seat_settle(seat);
 }
@@ -115,7 +152,7 @@ void quorum_seat_release(struct store_seat *store_seat, const char *to_identity,
 int quorum_seat_set_value(struct store_seat *store_seat, const void *value, size_t value_bytes)
 {
 	struct quorum_seat *seat = quorum_seat_of(store_seat);
-	int code = candidate_set_value(seat->election, value, value_bytes, quorum_now());
+	int code = seat->election ? candidate_set_value(seat->election, value, value_bytes, quorum_now()) : 0;
 
 	quorum_seat_settle(seat);
 	return code;
@@ -127,7 +164,8 @@ void quorum_seat_free(struct store_seat *store_seat)
 	struct quorum_core *core = &seat->store->session;
 
 	list_remove(&seat->node);
-	candidate_exit(seat->election, quorum_now());
+	if (seat->election)
+		candidate_exit(seat->election, quorum_now());
 	free(seat);
 	quorum_core_settle(core);
 }
@@ -148,7 +186,7 @@ static void quorum_seat_over(struct quorum_seat *seat, struct elector_input in, 
 {
 	const struct quorum_core *core = &seat->store->session;
 
-	seat->held = false;
+	seat->held = seat->releasing = false;
 	quorum_seat_input(seat, in, error);
 	if (!core->reached && core->failed == 0)
 		quorum_seat_tell(seat); /* it was not told while something was led */

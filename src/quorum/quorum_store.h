@@ -74,8 +74,10 @@ struct quorum_seat {
 	struct list node;
 	struct quorum_store *store;
 	void *client_seat;
-	struct candidate_election *election;
-	bool held; /* GRANTED was told, and neither LOST nor RELEASED */
+	struct candidate_election *election; /* NULL: a later candidacy of this session has taken its place */
+	char name[NAMES_ELECTION_ROOM];
+	bool held;      /* GRANTED was told, and neither LOST nor RELEASED */
+	bool releasing; /* the elector waits for RELEASED */
 };
 
 struct quorum_watch {

@@ -161,8 +161,8 @@ void voter_election_unref(struct voter *v, uint32_t index)
 /* ---- the slot ---- */
 
 /*
- * Section 4: no holder, or rel, or (now >= prov_end and (att == 0 or that session is ended)). A session that is seen to be
- * over here is ended for good (R29).
+ * Section 4: no holder, or rel, or (now >= prov_end and (att == 0 or that session is ended)). A session that is
+ * seen to be over here is ended for good (R29).
  */
 bool voter_election_free(struct voter *v, struct voter_election *e, struct voter_now now)
 {
@@ -246,8 +246,11 @@ void voter_election_take(struct voter *v, struct voter_election *e, uint64_t ter
 		e->prov_end = INSTANT_ZERO;
 	if (!own || e->lt != term)
 		voter_extra_forget(v, e);
-	e->cause = x && x->reserved_ns > now.at.boot_ns && quorum_id_equal(&x->reserved, &p->inc) ? TENURE_BY_TRANSFER
-	                                                                                          : TENURE_BY_ELECTION;
+	/* released for this one, and nobody else had it since: also when it comes later than its place was kept */
+	e->cause = x && e->cause == TENURE_BY_TRANSFER && (e->flags & VOTER_RELEASED) &&
+	                           quorum_id_equal(&x->reserved, &p->inc)
+	                   ? TENURE_BY_TRANSFER
+	                   : TENURE_BY_ELECTION;
 	if (x) {
 		x->reserved_ns = 0;
 		x->nudged = 0;

@@ -82,6 +82,7 @@ int voter_lease_vote(const struct voter_call *c)
 	voter_queue_rearm(c->v, c->e, c->now);
 	ack.ack.of = WIRE_VOTE;
 	ack.ack.ttl_ms = ttl_ms;
+	ack.ack.cause = c->e->cause;
 	voter_answer(c->v, c->p, &ack); /* R9 */
 	return VOTER_OK;
 }
@@ -230,7 +231,9 @@ void voter_lease_release(const struct voter_call *c)
 	if (voter_lease_release_acts(c) && !(e->flags & VOTER_RELEASED)) {
 		bool held = !voter_election_free(c->v, e, c->now);
 		uint32_t next = held && to.n ? voter_queue_successor(c->v, e, to) : 0;
-		uint8_t cause = c->item->release.led ? TENURE_BY_RESIGN : 0;
+		uint8_t cause = !c->item->release.led         ? 0
+		                : c->item->release.cause != 0 ? c->item->release.cause
+		                                              : TENURE_BY_RESIGN;
 
 		voter_election_detach(c->v, e);
 		e->flags |= VOTER_RELEASED;

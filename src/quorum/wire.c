@@ -59,6 +59,7 @@ static inline bool wire_get_plain(const uint8_t *p, struct wire_item *i)
 	case WIRE_ACK:
 		i->ack.of = p[0];
 		i->ack.ttl_ms = bytes_get32(p + 1);
+		i->ack.cause = p[5];
 		return true;
 	case WIRE_NAK:
 		i->nak.of = p[0];
@@ -270,6 +271,7 @@ static void wire_get_long(struct wire_reader *r, struct wire_item *i)
 		break;
 	case WIRE_RELEASE:
 		i->release.led = wire_get_bool(r);
+		i->release.cause = wire_get8(r);
 		i->release.successor = wire_get_bytes(r);
 		break;
 	case WIRE_LIST_R:
@@ -369,7 +371,7 @@ bool wire_long_good(const struct wire_item *i)
 	case WIRE_OPEN:
 		return i->open.name.n <= WIRE_NAME_MAX;
 	case WIRE_RELEASE:
-		return i->release.successor.n <= WIRE_TO_MAX;
+		return i->release.cause <= TENURE_BY_HEALTH && i->release.successor.n <= WIRE_TO_MAX;
 	case WIRE_LIST_R:
 		return i->list.name.n <= WIRE_NAME_MAX;
 	case WIRE_VALUE:

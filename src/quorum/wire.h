@@ -163,8 +163,9 @@ struct wire_item {
 		struct { /* ATTACH, ATT_ACK: handle, term, sid */
 			uint64_t sid;
 		} attach;
-		struct { /* ACK: handle, term, of (WIRE_VOTE or WIRE_RENEW), ttl_ms granted */
+		struct { /* ACK: handle, term, of (WIRE_VOTE or WIRE_RENEW), ttl_ms granted, cause */
 			uint8_t of;
+			uint8_t cause; /* enum tenure_cause: how the slot came to its holder; 0: not said */
 			uint32_t ttl_ms;
 		} ack;
 		struct

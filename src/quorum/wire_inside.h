@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <tenure/tenure.h>
+
 #include "quorum/wire.h"
 
 /*
@@ -28,13 +30,13 @@
 	X(VOTE, 17, 1, 1, 0, "u32 ttl_ms")                                                                             \
 	X(RENEW, 17, 1, 1, 0, "u32 ttl_ms")                                                                            \
 	X(ATTACH, 21, 1, 1, 0, "u64 sid")                                                                              \
-	X(ACK, 18, 1, 1, 0, "u8 of | u32 ttl_ms")                                                                      \
+	X(ACK, 19, 1, 1, 0, "u8 of | u32 ttl_ms | u8 cause")                                                           \
 	X(ATT_ACK, 21, 1, 1, 0, "u64 sid")                                                                             \
 	X(NAK, 39, 1, 1, 0, "u8 of | u8 reason | u64 voted | u64 holder | u32 free_in_ms | u32 waiting_n")             \
 	X(SESSION_RENEW, 21, 0, 0, 0, "u64 sid | u32 ttl_ms | u32 attached_n | u32 rtt_us")                            \
 	X(S_ACK, 17, 0, 0, 0, "u64 sid | u32 ttl_ms | u32 attached_n")                                                 \
 	X(S_NAK, 10, 0, 0, 0, "u64 sid | bool ended")                                                                  \
-	X(RELEASE, 16, 1, 1, 1, "bool led | successor +n")                                                             \
+	X(RELEASE, 17, 1, 1, 1, "bool led | u8 cause | successor +n")                                                  \
 	X(REL_OK, 17, 1, 1, 0, "u32 waiting_n")                                                                        \
 	X(LIST, 9, 0, 0, 0, "u64 sid")                                                                                 \
 	X(LIST_R, 11, 0, 1, 1, "name +n")                                                                              \
@@ -100,7 +102,7 @@ static inline bool wire_item_good(const struct wire_item *i, struct wire_form fo
 		return wire_long_good(i);
 	switch (i->type) {
 	case WIRE_ACK:
-		return i->ack.of == WIRE_VOTE || i->ack.of == WIRE_RENEW;
+		return (i->ack.of == WIRE_VOTE || i->ack.of == WIRE_RENEW) && i->ack.cause <= TENURE_BY_HEALTH;
 	case WIRE_NAK:
 		return i->nak.of >= WIRE_VOTE && i->nak.of <= WIRE_ATTACH && i->nak.reason >= QUORUM_BY_TERM &&
 		       i->nak.reason <= QUORUM_BY_LIMIT && i->nak.voted <= QUORUM_TERM_MAX;

@@ -241,6 +241,7 @@ static uint8_t *wire_put_long(uint8_t *at, const struct wire_item *i)
 		break;
 	case WIRE_RELEASE:
 		wire_put8(p, i->release.led);
+		wire_put8(p, i->release.cause);
 		wire_put_bytes(p, i->release.successor);
 		break;
 	case WIRE_LIST_R:
@@ -285,6 +286,7 @@ static inline void wire_put_plain(uint8_t *p, const struct wire_item *i)
 	case WIRE_ACK:
 		p[0] = i->ack.of;
 		bytes_put32(p + 1, i->ack.ttl_ms);
+		p[5] = i->ack.cause;
 		break;
 	case WIRE_NAK:
 		p[0] = i->nak.of;
