@@ -74,7 +74,7 @@ enum voter_received {
 int voter_receive(struct voter *v, struct voter_peer *p, struct voter_now now, const uint8_t *bytes, size_t n_bytes,
                   size_t *n_consumed, struct tenure_error *error);
 bool voter_peer_waits(const struct voter_peer *p);
-/* A peer that the voter wants closed (a newer connection of its incarnation came, R28; it does not read): NULL, none. */
+/* A peer that the voter wants closed (a newer connection of its incarnation came, R28; it does not read): drop it. NULL: none. */
 struct voter_peer *voter_next_to_close(struct voter *v);
 
 /* Connections with something to send, each once; their bytes. The caller reports what was sent with wire_out_sent(). */
@@ -86,7 +86,7 @@ void voter_tick(struct voter *v, struct voter_now now);
 uint64_t voter_next_ns(const struct voter *v);
 
 /*
- * Durable state. true: `*s` is to be written; one write at a time. Not before voter_on_disk() does anything that depends on it happen. An
+ * Durable state. true: `*s` is to be written, its sequence already the next one; one write at a time. Not before voter_on_disk() does anything that depends on it happen. An
  * error of the disk stops the voter (R27): the caller ends it without voter_freeze().
  */
 bool voter_wants_disk(struct voter *v, struct superblock *s);
@@ -103,7 +103,7 @@ uint8_t *voter_freeze(struct voter *v, struct voter_now now, size_t *n_bytes);
 struct voter_stats { /* counters since the start, and gauges */
 	uint64_t frames, items, votes_granted, votes_refused, renewals, attached, adopted, released, expired_sessions,
 	        nudges, bad_frames, ceiling_raises, refused_by_limit;
-	uint64_t elections, sessions, peers, waiters, held; /* now */
+	uint64_t elections, sessions, peers, waiters, held; /* now; held: attached to a session */
 	uint64_t ceiling, hold_left_ns, quiet_left_ns;
 	uint32_t run, max_ttl_ms, max_ttl_v_ms;
 	bool waits_for_disk, frozen;

@@ -125,7 +125,7 @@ static void voter_queue_nudge(struct voter *v, struct voter_election *e, struct 
 	p = voter_peer_at(v, voter_interest_at(v, next)->peer);
 	nudge.handle = voter_interest_at(v, next)->handle;
 	v->stats.nudges++;
-	/* R33: it counts for 3*RTT + 2 ms, then the next one is nudged; R35: not before the successor's time is over. */
+	/* R33: it counts for 3*RTT + 2 ms, then it is the next one's turn; R35: not before the successor's time is over. */
 	x->nudge_ns = instant_sum(now.at.boot_ns, 3 * voter_session_rtt_ns(v, p) + VOTER_NUDGE_SLACK_NS);
 	if (x->nudge_ns < x->reserved_ns)
 		x->nudge_ns = x->reserved_ns;
@@ -169,7 +169,10 @@ void voter_queue_open_all(struct voter *v, struct voter_now now)
 		struct voter_extra *x = voter_extra_at(v, index);
 		struct voter_election *e = x->election ? voter_election_at(v, x->election) : NULL;
 
-		if (e && x->n_waiters > 0 && voter_election_free(v, e, now))
+		if (!e)
+			continue;
+		voter_election_changed(v, e); /* R36: it is not unknown any more */
+		if (x->n_waiters > 0 && voter_election_free(v, e, now))
 			voter_queue_open(v, e, now);
 	}
 }

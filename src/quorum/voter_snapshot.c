@@ -2,11 +2,11 @@
 /*
  * The snapshot of a clean stop (R25): times as what is left of them, since downtime is not subtracted.
  *
- *	"TENURESN" | u16 format | u16 0 | u32 run | id vid | u64 n_bytes | u64 base_term | u64 hold_left_ns | u64 quiet_left_ns |
- *	u32 n_sessions | u32 n_elections | sessions | elections | u32 crc32c of all before it
+ *	"TENURESN" | u16 format | u16 0 | u32 run | id vid | u64 n_bytes | u64 base_term | u64 hold_left_ns |
+ *	u64 quiet_left_ns | u32 n_sessions | u32 n_elections | sessions | elections | u32 crc32c of all before it
  *	session   u64 sid | id inc | u64 left_ns | u32 conn_no | u32 rtt_us | u8 n | label
- *	election  u8 n | name | u8 flags | u8 cause | u64 term | u64 lt | u64 led | id voted | id lc | u64 prov_left_ns |
- *	          u64 age_ns | u32 session, from 1, or 0 | u16 n | value | u8 asked | u8 n | to
+ *	election  u8 n | name | u8 flags | u8 cause | u64 term | u64 lt | u64 led | id voted | id lc |
+ *	          u64 prov_left_ns | u64 age_ns | u32 session, from 1, or 0 | u16 n | value | u8 asked | u8 n | to
  */
 #include <stdlib.h>
 

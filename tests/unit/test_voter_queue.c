@@ -380,6 +380,41 @@ static void a_voter_in_its_hold_answers_unknown(void **state)
 	kit_free(k);
 }
 
+static void the_end_of_the_hold_is_told_to_who_watches(void **state)
+{
+	struct kit *k = kit_new(VOTER_UNCLEAN);
+
+	(void)state;
+	SAY("w observe", "none");
+	SAY("w watch job", "read_r job 1048576 unknown - 0 - 10000 -");
+	AT(9999);
+	HEARS("w", "");
+	AT(10000);
+	HEARS("w", "read_r job 1048576 free - 0 - 0 -");
+	kit_free(k);
+}
+
+static void any_cursor_of_names_is_answered(void **state)
+{
+	struct kit *k = kit_new(VOTER_FIRST);
+	struct kit_peer *w = kit_peer(k, 'w');
+	struct wire_item items[2] = { { .type = WIRE_NAMES }, { .type = WIRE_NAMES } };
+
+	(void)state;
+	kit_lead(k, 'a', "job", 1);
+	SAY("w observe", "none");
+	items[0].names.name = items[1].names.name = kit_text("j");
+	kit_send(k, w, items, 2);
+	HEARS("w", "name job 1 live; name - 0; name job 1 live; name - 0");
+	items[0].names.cursor = 1000; /* beyond all: the end */
+	kit_send(k, w, items, 1);
+	HEARS("w", "name - 0");
+	items[0].names.cursor = UINT64_MAX;
+	kit_send(k, w, items, 1);
+	HEARS("w", "name - 0");
+	kit_free(k);
+}
+
 static void the_names_are_those_that_were_led(void **state)
 {
 	struct kit *k = kit_new(VOTER_FIRST);
@@ -477,6 +512,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_successor_means_the_next_in_line),
 		cmocka_unit_test(a_watcher_hears_every_change_of_the_holder),
 		cmocka_unit_test(a_voter_in_its_hold_answers_unknown),
+		cmocka_unit_test(the_end_of_the_hold_is_told_to_who_watches),
+		cmocka_unit_test(any_cursor_of_names_is_answered),
 		cmocka_unit_test(the_names_are_those_that_were_led),
 		cmocka_unit_test(a_value_belongs_to_the_slot_and_is_gone_with_it),
 		cmocka_unit_test(a_wish_reaches_the_holder_now_and_when_it_comes_back),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Candidates that say anything at any time, voters that crash, stop cleanly and wait for their disk: a term belongs to one
- * incarnation for ever, and no election's term falls.
+ * Candidates that say anything at any time, voters that crash, stop cleanly and wait for their disk: a term belongs
+ * to one incarnation for ever, and no election's term falls.
  */
 #include "voter_kit.h"
 

@@ -8,7 +8,7 @@
 #define SESSIONS  50
 #define ELECTIONS 1000 /* a session */
 
-/* Allocations of this program are counted: by the sanitizer's hooks where there is one, else in place of libc's names. */
+/* Allocations are counted: by the sanitizer's hooks where there is one, else in place of libc's names. */
 static unsigned long n_allocations;
 
 #if defined(__has_feature)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transcripts of talks with one voter, in virtual time. A candidate is a letter: its incarnation, label, and connection.
+ * Transcripts of talks with one voter, in virtual time. A candidate is a letter: incarnation, label, and connection.
  *
  *	SAY("a vote job 1", "ack job 1 1000");      what a sends, and all that it hears at once
  *	HEARS("b", "nudge job 1");                  what b was told since it was last looked at
