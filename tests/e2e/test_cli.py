@@ -55,7 +55,7 @@ def test_version_is_told_for_people_and_programs(cli):
 
 @pytest.mark.parametrize("arguments, parts", [
     (["stauts"], ["unknown verb 'stauts'", "did you mean 'status'?"]),
-    (["server"], ["unknown verb 'server'", "tenure --help"]),
+    (["frobnicate"], ["unknown verb 'frobnicate'", "tenure --help"]),
     (["--store", "file:/x", "status"], ["--store", "before the verb"]),
     (["help", "nothing"], ["unknown verb 'nothing'"]),
     (["status", "--stroe", "x"], ["unknown option '--stroe': did you mean --store? See 'tenure status --help'"]),
@@ -277,8 +277,8 @@ def manual(verb):
     with open(os.path.join(ROOT, "man", "tenure.1.scd"), encoding="utf-8") as page:
         text = page.read()
     common = text[text.index("# OPTIONS OF SEVERAL VERBS"):text.index("# NAMES")]
-    if verb == "run":
-        with open(os.path.join(ROOT, "man", "tenure-run.1.scd"), encoding="utf-8") as page:
+    if verb in ("run", "server"):
+        with open(os.path.join(ROOT, "man", f"tenure-{verb}.1.scd"), encoding="utf-8") as page:
             return page.read()
     section = re.search(rf"^## {verb}\n(.*?)(?=^##? )", text, re.MULTILINE | re.DOTALL)
     assert section, f"the manual has no section for {verb}"
@@ -305,7 +305,7 @@ def test_the_manual_has_every_error_of_the_library():
         assert re.search(rf"\b{name}\b", exits[exits.index("# EXIT STATUS"):]), name
 
 
-@pytest.mark.parametrize("page", ["tenure.1", "tenure-run.1", "tenure.3"])
+@pytest.mark.parametrize("page", ["tenure.1", "tenure-run.1", "tenure-server.1", "tenure.3"])
 def test_the_manual_can_be_built(page):
     with open(os.path.join(ROOT, "man", page + ".scd"), encoding="utf-8") as source:
         result = subprocess.run(["scdoc"], stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
