@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pairing heap of timers, earliest first: intrusive, so that putting one in cannot fail. O(1) in, amortised O(log n) out.
- * PURE.
+ * A pairing heap of timers, earliest first: intrusive, so that putting one in cannot fail. O(1) in, amortised
+ * O(log n) out. PURE.
  */
 #ifndef TENURE_BASE_HEAP_H
 #define TENURE_BASE_HEAP_H

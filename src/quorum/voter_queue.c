@@ -125,7 +125,7 @@ static void voter_queue_nudge(struct voter *v, struct voter_election *e, struct 
 	p = voter_peer_at(v, voter_interest_at(v, next)->peer);
 	nudge.handle = voter_interest_at(v, next)->handle;
 	v->stats.nudges++;
-	/* R33: it counts for 3*RTT + 2 ms, then it is the next one's turn; R35: not before the successor's time is over. */
+	/* R33: it counts for 3*RTT + 2 ms, then the next one is nudged; R35: not before the successor's time. */
 	x->nudge_ns = instant_sum(now.at.boot_ns, 3 * voter_session_rtt_ns(v, p) + VOTER_NUDGE_SLACK_NS);
 	if (x->nudge_ns < x->reserved_ns)
 		x->nudge_ns = x->reserved_ns;

@@ -308,14 +308,15 @@ static bool snapshot_is_ours(const struct voter *v, struct snapshot_reader *r, s
 
 int voter_snapshot_load(struct voter *v, const uint8_t *bytes, size_t n_bytes, struct voter_now now)
 {
-	struct snapshot_reader r = { .at = bytes, .end = bytes + n_bytes };
+	struct snapshot_reader r = { 0 };
 	uint32_t n_sessions, n_elections;
 	int code = 0;
 
 	if (!bytes || n_bytes < SNAPSHOT_HEAD_BYTES + 4 ||
 	    crc32c(bytes, n_bytes - 4) != bytes_get32(bytes + n_bytes - 4))
 		return TENURE_EFOREIGN;
-	r.end -= 4;
+	r.at = bytes;
+	r.end = bytes + n_bytes - 4;
 	if (!snapshot_is_ours(v, &r, n_bytes))
 		return TENURE_EFOREIGN;
 	v->base_term = snapshot_get64(&r);
