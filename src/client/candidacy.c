@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/structs.h"
 #include "client/session.h"
@@ -296,6 +297,7 @@ void candidacy_destroy(struct tenure_candidacy *c)
 	loop_timer_disarm(&c->timer);
 	list_remove(&c->dirty);
 	list_remove(&c->node);
+	list_remove(&c->of_name);
 	events_forget(&c->target);
 	candidacy_end_page(c);
 	t->ops->free_seat(c->seat);
@@ -304,6 +306,14 @@ void candidacy_destroy(struct tenure_candidacy *c)
 }
 
 /* ---- the public calls ---- */
+
+/* Ten thousand candidacies must not be looked through for each that is added. */
+static struct list *candidacy_name(struct tenure *t, const char *election)
+{
+	uint32_t hash = crc32c(election, strlen(election));
+
+	return &t->names[hash % SESSION_NAMES];
+}
 
 static int candidacy_options(struct tenure *t, const char *election, const struct tenure_campaign_options *o,
                              struct tenure_error *error)
@@ -319,8 +329,8 @@ static int candidacy_options(struct tenure *t, const char *election, const struc
 		return error_set(error, TENURE_EUNSUPPORTED, 0, "the %s store has no priorities", t->ops->scheme);
 	if (o->value_bytes > 0 && !(t->ops->capabilities & STORE_CAN_VALUE))
 		return error_set(error, TENURE_EUNSUPPORTED, 0, "the %s store keeps no values", t->ops->scheme);
-	LIST_EACH (node, &t->candidacies) {
-		const struct tenure_candidacy *c = LIST_OF(node, struct tenure_candidacy, node);
+	LIST_EACH (node, candidacy_name(t, election)) {
+		const struct tenure_candidacy *c = LIST_OF(node, struct tenure_candidacy, of_name);
 
 		if (strcmp(c->election, election) == 0 && c->elector.state != TENURE_ENDED)
 			return error_set(error, TENURE_EEXIST, 0, "this session campaigns in election %.80s already",
@@ -362,6 +372,7 @@ static int candidacy_new(struct tenure *t, const char *election, const struct te
 	}
 	loop_timer_init(t->loop, &c->timer, candidacy_on_timer, c);
 	list_append(&t->candidacies, &c->node);
+	list_append(candidacy_name(t, election), &c->of_name);
 	candidacy_mark(c, SESSION_DO_BEGIN);
 	session_wake(t);
 	*out = c;
@@ -408,6 +419,7 @@ void tenure_candidacy_free(struct tenure_candidacy *c)
 	events_forget(&c->target);
 	events_settle(&c->target);
 	list_remove(&c->node);
+	list_remove(&c->of_name);
 	list_append(&t->dying, &c->node);
 	session_wake(t);
 	session_unlock(t);

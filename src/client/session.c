@@ -282,6 +282,8 @@ static void session_init(struct tenure *t, const struct tenure_options *o)
 	list_init(&t->calls);
 	list_init(&t->dying);
 	list_init(&t->forked);
+	for (size_t i = 0; i < SESSION_NAMES; i++)
+		list_init(&t->names[i]);
 	CHECK(pthread_mutex_init(&t->mutex, NULL) == 0);
 	CHECK(pthread_condattr_init(&monotonic) == 0);
 	CHECK(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);

@@ -25,6 +25,7 @@
 #include "elector/store.h"
 #include "loop/loop.h"
 
+#define SESSION_NAMES      256
 #define SESSION_MAX_EVENTS 64 /* kept for one handle; then they are dropped, and EV_GAP says so */
 
 struct session_target { /* who gets events */
@@ -56,7 +57,7 @@ enum session_todo { /* work for the loop thread, besides the elector's actions *
 
 struct tenure_candidacy {
 	struct session_target target;
-	struct list node, dirty;
+	struct list node, dirty, of_name;
 	char election[NAMES_ELECTION_ROOM];
 	const uint32_t *alive; /* the session's: 1, but 0 in a forked child */
 	/* What tenure_leads() reads. Written under the lock: deadline 0, token, then deadline (see
@@ -121,6 +122,7 @@ struct tenure {
 	struct log log;
 	_Atomic int health;
 	struct list candidacies, observers, dirty, events, calls, dying;
+	struct list names[SESSION_NAMES]; /* candidacies that are not freed, by the hash of their election */
 	uint64_t event_seq, trace_seq;
 	client_trace_fn *trace;
 	void *trace_arg;

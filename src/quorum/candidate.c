@@ -136,6 +136,7 @@ int candidate_new(struct candidate **out, const struct candidate_settings *setti
 	c->inc = settings->inc;
 	memcpy(c->label, settings->label, strlen(settings->label));
 	c->n_addresses = settings->n_addresses;
+	c->addresses = settings->addresses;
 	c->ttl_ns = settings->ttl_ns ? settings->ttl_ns : QUORUM_DEFAULT_MAX_TTL_MS * QUORUM_NS_PER_MS;
 	c->ttl_v_ns = settings->ttl_v_ns;
 	c->rate_error_ppm = rho;

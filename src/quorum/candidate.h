@@ -35,8 +35,10 @@ struct candidate_now {
 
 struct candidate_settings {
 	struct quorum_id inc;
-	const char *label;       /* copied */
-	unsigned n_addresses;    /* connections: 1 to QUORUM_MAX_VOTERS */
+	const char *label;    /* copied */
+	unsigned n_addresses; /* connections: 1 to QUORUM_MAX_VOTERS */
+	/* What they are called in messages; NULL: by their numbers. Borrowed, for as long as the candidate lives */
+	const char (*addresses)[QUORUM_ADDRESS_ROOM];
 	uint64_t ttl_ns;         /* asked for; cut to the voters' max_ttl */
 	uint64_t ttl_v_ns;       /* 0: max(10*RTT, 200 ms), at most ttl/2 and max_ttl_v */
 	uint32_t rate_error_ppm; /* rho; 0: the default */

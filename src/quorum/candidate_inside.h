@@ -215,6 +215,7 @@ struct candidate {
 	struct quorum_id inc;
 	char label[NAMES_ID_MAX_BYTES + 1];
 	unsigned n_addresses;
+	const char (*addresses)[QUORUM_ADDRESS_ROOM]; /* borrowed; or NULL */
 	uint64_t ttl_ns, ttl_v_ns;
 	uint32_t rate_error_ppm;
 	uint64_t random;

@@ -117,24 +117,58 @@ static void candidate_voters_hopeless(struct candidate *c)
 		candidate_voters_fail(c, TENURE_ECLUSTER);
 }
 
-static const char *candidate_voters_why(const struct candidate *c, const struct candidate_peer *p)
+static void candidate_voters_cluster(const struct candidate_peer *p, struct buf *b)
 {
+	uint64_t prefix = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		prefix = prefix << 8 | p->cluster.bytes[i];
+	buf_text(b, "it belongs to cluster ");
+	buf_hex64(b, prefix);
+}
+
+static void candidate_voters_why(const struct candidate *c, const struct candidate_peer *p, struct buf *b)
+{
+	bool mixed = false;
+
+	for (unsigned v = 0; v < c->n_addresses; v++)
+		mixed = mixed ||
+		        (c->peers[v].link == CANDIDATE_UP && !quorum_id_equal(&c->peers[v].cluster, &p->cluster));
 	if (p->link != CANDIDATE_UP)
-		return p->tried ? p->why.message : "not reached yet";
-	if (p->foreign)
-		return "it belongs to another cluster";
-	if (c->configured && quorum_config_find(&c->config, &p->vid) < 0)
-		return "it is no member of the cluster's configuration";
-	if (!c->configured)
-		return "it answers, but too few others confirm its configuration";
-	return "it answers late";
+		buf_text(b, p->tried ? p->why.message : "not reached yet");
+	else if (p->foreign || (!c->configured && mixed))
+		candidate_voters_cluster(p, b);
+	else if (c->configured && quorum_config_find(&c->config, &p->vid) < 0)
+		buf_text(b, "it is no member of the cluster's configuration");
+	else if (!c->configured)
+		buf_text(b, "it answers, but too few others confirm its configuration");
+	else
+		buf_text(b, "it answers late");
+}
+
+/* Of the configuration; before a quorum has confirmed one, what is said to be one counts for messages. */
+static unsigned candidate_voters_count(const struct candidate *c)
+{
+	unsigned n = c->n_addresses;
+
+	if (c->configured)
+		return c->config.n_members;
+	for (unsigned v = 0; v < c->n_addresses; v++) {
+		const struct candidate_peer *p = &c->peers[v];
+
+		if (p->link == CANDIDATE_UP && p->has_config && p->config.n_members > n)
+			n = p->config.n_members;
+	}
+	return n;
 }
 
 static void candidate_voters_name(const struct candidate *c, const struct candidate_peer *p, struct buf *b)
 {
 	int member = c->configured ? quorum_config_find(&c->config, &p->vid) : -1;
 
-	if (member >= 0) {
+	if (c->addresses) {
+		buf_text(b, c->addresses[p->v]);
+	} else if (member >= 0) {
 		buf_text(b, c->config.members[member].address);
 	} else {
 		buf_text(b, "address ");
@@ -152,7 +186,7 @@ static bool candidate_voters_answers(const struct candidate *c, const struct can
 /* "1 of 3 voters answers, 2 are needed: 10.0.0.2:7420: connection refused (for 3s); ..." */
 void candidate_voters_explain(const struct candidate *c, int code, struct tenure_error *error)
 {
-	unsigned n_answer = 0, n = c->configured ? c->config.n_members : c->n_addresses;
+	unsigned n_answer = 0, n = candidate_voters_count(c);
 	char text[256], duration[48];
 	const char *between = ": ";
 	struct buf b;
@@ -175,7 +209,7 @@ void candidate_voters_explain(const struct candidate *c, int code, struct tenure
 		buf_text(&b, between);
 		candidate_voters_name(c, p, &b);
 		buf_text(&b, ": ");
-		buf_text(&b, candidate_voters_why(c, p));
+		candidate_voters_why(c, p, &b);
 		if (c->now.at.boot_ns - since_ns >= UINT64_C(1000000000)) {
 			buf_text(&b, " (for ");
 			buf_text(&b, text_from_duration((c->now.at.boot_ns - since_ns) / UINT64_C(1000000000) *

@@ -192,6 +192,7 @@ int quorum_core_make(struct quorum_core *core, struct tenure_error *error)
 		.inc = s->inc,
 		.label = s->id,
 		.n_addresses = s->n_addresses,
+		.addresses = (const char(*)[QUORUM_ADDRESS_ROOM])s->addresses,
 		.ttl_ns = s->ttl_ns,
 		.rate_error_ppm = s->rate_error_ppm,
 		.observer = core->observer,

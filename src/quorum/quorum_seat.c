@@ -97,8 +97,11 @@ int quorum_seat_take(struct store *store, const struct store_join *join, void *c
 	*seat = (struct quorum_seat) { .store = s, .client_seat = client_seat };
 	memcpy(seat->name, join->election, strlen(join->election) + 1);
 	entry.user = seat;
-	quorum_seat_displace(s, join->election);
 	code = candidate_enter(s->session.candidate, &entry, &seat->election);
+	if (code == TENURE_EEXIST) {
+		quorum_seat_displace(s, join->election);
+		code = candidate_enter(s->session.candidate, &entry, &seat->election);
+	}
 	if (code != 0) {
 		free(seat);
 		return error_set(error, code, 0, "cannot campaign in %.80s: %s", join->election, tenure_strerror(code));

@@ -60,12 +60,14 @@ static struct believer *believer_start(const char *url)
 	struct believer *b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct timespec moment = { .tv_nsec = 1000000 };
 	uint64_t end = now_ns() + GENEROUS;
+	pid_t pid;
 
 	assert_true(b != MAP_FAILED);
-	b->pid = fork();
-	assert_true(b->pid >= 0);
-	if (b->pid == 0)
+	pid = fork(); /* not into the memory that both have */
+	assert_true(pid >= 0);
+	if (pid == 0)
 		believe(b, url);
+	b->pid = pid;
 	while (b->token == 0 && now_ns() < end)
 		(void)nanosleep(&moment, NULL);
 	assert_true(b->token > 0);
