@@ -151,7 +151,7 @@ static size_t voter_server_on_bytes(void *arg, const uint8_t *bytes, size_t n_by
 	struct voter_server *s = p->server;
 	struct tenure_error error = TENURE_ERROR_INIT;
 	struct voter_now now;
-	size_t n_consumed = 0;
+	size_t n_consumed = 0, n_kept;
 	int code;
 
 	if (s->failed || !voter_server_now(s, &now))
@@ -168,7 +168,10 @@ static size_t voter_server_on_bytes(void *arg, const uint8_t *bytes, size_t n_by
 	/* A frame that is whole again begins a new time. */
 	if (n_consumed > 0)
 		voter_server_keep(p, 0, now.at.boot_ns);
-	voter_server_keep(p, n_bytes - n_consumed, now.at.boot_ns);
+	n_kept = n_bytes - n_consumed;
+	if (n_kept > 0 && n_kept < stream_kept_bytes(p->stream))
+		n_kept = stream_kept_bytes(p->stream);
+	voter_server_keep(p, n_kept, now.at.boot_ns);
 	p->paused = code == VOTER_WAITS;
 	stream_pause(p->stream, p->paused);
 	return n_consumed;

@@ -29,6 +29,13 @@ def lone(cli, disk_dir):
     return Cluster(cli, os.path.join(disk_dir, "voters"), n=1)[0].start()
 
 
+def wait_until(found):
+    end = time.monotonic() + kit.LIMIT_S
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 # ---- stores, starts and stops ----
 
 
@@ -414,6 +421,31 @@ def test_a_frame_that_is_begun_and_not_ended_is_closed_in_the_end(lone):
     assert lone.metric("connections_slow_total") == 1 and lone.metric("kept_bytes") == 0
 
 
+def test_many_who_begin_frames_and_do_not_end_them_cost_bounded_memory(lone):
+    leader = Wire(lone.address)
+    leader.lead(b"job")
+    before = lone.memory_kib()
+    part = frame(bytes(200 * 1024), length=250 * 1024)
+    crowd = []
+    for i in range(500):
+        wire = Wire(lone.address)
+        try:
+            wire.send(part)
+        except ConnectionError:
+            pass
+        crowd.append(wire)
+        if i % 50 == 0:
+            assert leader.renew()
+    after = lone.memory_kib()
+    print(f"\n500 frames that are begun: {before} KiB before, {after} KiB with them")
+    assert lone.metric("connections_slow_total") > 0
+    assert lone.metric("kept_bytes") <= 64 << 20
+    assert after - before < 100 * 1024
+    assert leader.renew()
+    for wire in crowd:
+        wire.close()
+
+
 def test_ten_thousand_idle_connections_are_carried(lone):
     n = 10000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -554,6 +586,62 @@ def test_a_disk_that_fails_under_a_clean_stop_makes_it_an_unclean_one(cli, small
     voter = Cluster(cli, os.path.join(small_disk, "voters"), "--max-ttl", "1s", n=1)[0].start()
     break_disk(small_disk)
     assert voter.stop() == 74
+
+
+@pytest.fixture
+def frozen(small_disk):
+    """Freezes and thaws the small disk: writes to it do not come back meanwhile."""
+    state = {"frozen": False}
+
+    def turn(on):
+        if on != state["frozen"]:
+            subprocess.run(["fsfreeze", "-f" if on else "-u", small_disk], check=True)
+            state["frozen"] = on
+    yield turn
+    turn(False)
+
+
+def test_a_stalled_disk_stalls_no_vote_below_the_ceiling(cli, small_disk, frozen):
+    voter = Cluster(cli, os.path.join(small_disk, "voters"), n=1)[0].start()
+    leader, waiting, other = (Wire(voter.address) for _ in range(3))
+    leader.lead(b"job")
+    for wire, name in ((waiting, b"far"), (other, b"near")):
+        wire.greet()
+        assert wire.ask(kit.open_item(0, name))[0] == kit.OPEN_R
+    frozen(True)
+    waiting.send(frame(kit.vote(0, (1 << 20) + 10)))  # above the ceiling: it has to be raised first
+    for term in range(1, 20):
+        assert other.ask(kit.vote(0, term))[0] == kit.ACK
+        assert other.ask(kit.release(0, term))[0] == kit.REL_OK
+        assert leader.renew()
+    voter.process.wait_line("the disk has not answered", err=True)
+    status, why = voter.get("/readyz")
+    assert status == 503 and "disk" in why
+    assert voter.metric("disk_write_pending_seconds") >= 1
+    assert leader.renew()
+    frozen(False)
+    assert waiting.read()[0] == kit.ACK
+    voter.process.wait_line("the disk answers again", err=True)
+    assert voter.get("/readyz")[0] == 200
+    assert voter.metric("disk_write_longest_seconds") >= 1
+    assert voter.stop() == 0
+
+
+def test_what_waits_for_the_disk_is_not_answered_by_one_that_stops(cli, small_disk, frozen):
+    voter = Cluster(cli, os.path.join(small_disk, "voters"), n=1)[0].start()
+    wire = Wire(voter.address)
+    wire.lead(b"job")
+    frozen(True)
+    assert wire.ask(kit.open_item(1, b"far"))[0] == kit.OPEN_R
+    wire.send(frame(kit.vote(1, (1 << 20) + 10)))
+    wait_until(lambda: voter.metric("waits_for_disk") == 1)
+    voter.process.send(signal.SIGTERM)
+    with pytest.raises((EOFError, ConnectionError)):
+        wire.read()
+    frozen(False)
+    assert voter.process.wait() == 0
+    assert "after a clean stop" in voter.start().process.wait_line("serves at", err=True)
+    assert voter.metric("elections_held") == 1
 
 
 # ---- its figures ----
