@@ -85,6 +85,8 @@ int demo_acts_elect(struct demo_acts *a)
 	bool naive = a->broken == DEMO_STORY_NAIVE || a->broken == DEMO_STORY_NO_DEADLINE;
 	int code = demo_cast_start_courier(d);
 
+	if (code == 0) /* before the first program hands its write over */
+		code = demo_cast_wait_line(d, &d->courier, &d->courier_lines, line);
 	start_ns = clock_now_or_zero_ns();
 	if (code == 0)
 		code = naive ? demo_cast_start_naive(d, 0) : demo_cast_start(d, 0);

@@ -7,7 +7,7 @@
  *		grandchild in a session of its own that ignores SIGTERM. Each notes in LEDGER that it runs. One write
  *		more is handed to the courier at OUTBOX.
  *	tenure-demo-writer courier LEDGER GUARD_DIR OUTBOX PACE_MS [--no-guard]
- *		Takes one write from OUTBOX, says "taken", and delivers it when a line comes on stdin, whoever leads by
+ *		Says "ready", takes one write from OUTBOX, says "taken", and delivers it when a line comes on stdin, whoever leads by
  *		then. Exit code 0: it landed, 77: the guard refused it.
  *
  * It is as stubborn as programs are: a refused write is noted, and the work goes on.
@@ -169,9 +169,12 @@ static int demo_writer_take(struct demo_writer *w, char *line, size_t room)
 {
 	/* Open for writing as well: there is no end of file before the first program has come. */
 	int fd = open(w->outbox, O_RDWR | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, line, room - 1);
 	char *space, *end;
+	ssize_t n;
 
+	printf("ready\n");
+	(void)fflush(stdout);
+	n = fd < 0 ? -1 : read(fd, line, room - 1);
 	if (fd >= 0)
 		(void)close(fd);
 	if (n < 0)
