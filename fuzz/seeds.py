@@ -102,13 +102,13 @@ def wire():
         b"\x07" + lease + struct.pack("<I", 1000),
         b"\x08" + lease + struct.pack("<I", 1000),
         b"\x09" + lease + struct.pack("<Q", 9),
-        b"\x0a" + lease + struct.pack("<BI", 7, 1000),
+        b"\x0a" + lease + struct.pack("<BIB", 7, 1000, 1),
         b"\x0b" + lease + struct.pack("<Q", 9),
         b"\x0c" + lease + struct.pack("<BBQQII", 9, 2, 80, 1, 2, 3),
         b"\x0d" + struct.pack("<QIII", 1, 2, 3, 4),
         b"\x0e" + struct.pack("<QII", 1, 2, 3),
         b"\x0f" + struct.pack("<QB", 1, 1),
-        b"\x10" + lease + b"\x01" + text16(b"next"),
+        b"\x10" + lease + b"\x01\x02" + text16(b"next"),
         b"\x11" + lease + struct.pack("<I", 1),
         b"\x12" + struct.pack("<Q", 1),
         b"\x13" + struct.pack("<Q", 1) + text16(b"jobs"),
@@ -140,8 +140,8 @@ def wire():
     yield struct.pack("<H", len(items)) + b"".join(items)
 
 
-SEEDS = {"fuzz_config": config, "fuzz_record": record, "fuzz_slots": slots, "fuzz_superblock": superblock, "fuzz_url": url,
-         "fuzz_wire": wire}
+SEEDS = {"fuzz_config": config, "fuzz_record": record, "fuzz_slots": slots, "fuzz_superblock": superblock,
+         "fuzz_url": url, "fuzz_wire": wire}
 
 
 def main():

@@ -43,7 +43,7 @@ static inline bool quorum_id_is_none(const struct quorum_id *a)
 	return quorum_id_equal(a, &none);
 }
 
-/* The first 8 bytes of SHA-256 of an incarnation: what others see of it, and the 16 hex of its identity. PURE (libmd). */
+/* The first 8 bytes of SHA-256 of an incarnation: what others see of it, the 16 hex of its identity. PURE (libmd). */
 uint64_t quorum_public_hash(const struct quorum_id *inc);
 
 static inline uint64_t quorum_token(uint16_t epoch, uint64_t term)

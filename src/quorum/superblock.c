@@ -10,13 +10,13 @@
 
 /*
  *	header  8 bytes magic | u16 format | u16 0 | u32 length | u64 sequence
- *	body    16 bytes cluster | 16 bytes vid | u16 epoch | u8 joined | u8 name length | name | u32 run | u32 clean_run |
- *	        u64 ceiling | u32 max_ttl_ms | u32 max_ttl_v_ms | u16 length | configuration |
+ *	body    16 bytes cluster | 16 bytes vid | u16 epoch | u8 joined | u8 name length | name | u32 run |
+ *	        u32 clean_run | u64 ceiling | u32 max_ttl_ms | u32 max_ttl_v_ms | u16 length | configuration |
  *	        u64 pending ballot | u16 length | pending body
  *	then    u32 crc32c, and zeros
  *
- * `length` is the header's and the body's. Every later format keeps the header and the checksum where they are, so that a
- * later one is told from a damaged one.
+ * `length` is the header's and the body's. Every later format keeps the header and the checksum where they are, so that
+ * a later one is told from a damaged one.
  */
 #define SUPERBLOCK_MAGIC        "TENUREVS"
 #define SUPERBLOCK_HEADER_BYTES 24u

@@ -6,7 +6,7 @@
  *
  *	offset 0        copy 0, SUPERBLOCK_COPY_BYTES
  *	offset 16384    copy 1
- *	copy            magic "TENUREVS" | u16 format | u16 0 | u32 length | u64 sequence | body | u32 crc32c of all before it
+ *	copy            magic "TENUREVS" | u16 format | u16 0 | u32 length | u64 sequence | body | u32 crc32c of all that
  */
 #ifndef TENURE_QUORUM_SUPERBLOCK_H
 #define TENURE_QUORUM_SUPERBLOCK_H
@@ -21,8 +21,8 @@
 
 #define SUPERBLOCK_FORMAT     1
 #define SUPERBLOCK_COPY_BYTES 16384u
-#define SUPERBLOCK_FILE_BYTES (2 * SUPERBLOCK_COPY_BYTES)
-#define SUPERBLOCK_NAME_ROOM  65 /* of the voter, as given to init: "v1" */
+#define SUPERBLOCK_FILE_BYTES 32768u /* two copies */
+#define SUPERBLOCK_NAME_ROOM  65     /* of the voter, as given to init: "v1" */
 
 struct superblock {
 	uint64_t sequence; /* rises with every write; the parity is the copy */
@@ -42,7 +42,10 @@ struct superblock {
 
 /* One copy; unused bytes are 0. */
 void superblock_encode(const struct superblock *s, uint8_t copy[SUPERBLOCK_COPY_BYTES]);
-/* 0; TENURE_EFOREIGN: not a copy, or a torn one (error says which); TENURE_EVERSION: of a later format. `error` may be NULL. */
+/*
+ * 0; TENURE_EFOREIGN: not a copy, or a torn one (error says which); TENURE_EVERSION: of a later format. `error` may be
+ * NULL.
+ */
 int superblock_decode(struct superblock *s, const uint8_t *copy, size_t n_bytes, struct tenure_error *error);
 /*
  * The newer good copy of a whole file's bytes. 0; TENURE_EFOREIGN: neither is good, or they belong to different voters;

@@ -361,8 +361,8 @@ static int voter_disk_lock(struct voter_disk *d, struct tenure_error *error)
 }
 
 /*
- * The run that began last stands beside the superblock too, so that a superblock that was put back from a backup is found. A
- * witness only: where it says nothing, nothing follows.
+ * The run that began last stands beside the superblock too, so that a superblock that was put back from a backup is
+ * found. A witness only: where it says nothing, nothing follows.
  */
 static int voter_disk_check_run(struct voter_disk *d, struct tenure_error *error)
 {

@@ -30,7 +30,8 @@ struct voter_init {
  * Makes them, or none: on an error nothing stays behind that was not there before. Killed in the middle it may leave
  * directory/.new-..., and some of the stores whole: a later call refuses and says what to remove.
  *
- * 0, and *cluster (may be NULL). TENURE_EINVAL: number of voters, a name, an address, one of them twice, epoch, max_ttl.
+ * 0, and *cluster (may be NULL). TENURE_EINVAL: number of voters, a name, an address, one of them twice, epoch,
+ * max_ttl.
  * TENURE_EEXIST: a store, or anything else, is there already under one of the names: nothing is ever overwritten.
  * TENURE_EUNSAFE: no local disk. TENURE_EIO, TENURE_ELIMIT, TENURE_ENOMEM, TENURE_EINTERNAL.
  */

@@ -48,7 +48,7 @@ int voter_place_write(int dirfd, const char *path, struct tenure_error *error)
 {
 	int fd = openat(dirfd, "place.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), saved = 0;
 	char text[VOTER_PLACE_ROOM];
-	struct voter_place p;
+	struct voter_place p = { 0 };
 	int n;
 
 	if (fd < 0)
@@ -97,7 +97,7 @@ int voter_place_check(int dirfd, const char *path, struct tenure_error *error)
 {
 	int fd = openat(dirfd, "place", O_RDONLY | O_NOFOLLOW | O_CLOEXEC), saved;
 	char text[VOTER_PLACE_ROOM] = "";
-	struct voter_place told, real;
+	struct voter_place told = { 0 }, real = { 0 };
 	ssize_t n;
 
 	if (fd < 0 && errno == ENOENT)

@@ -119,7 +119,7 @@ static inline bool wire_get_plain(const uint8_t *p, struct wire_item *i)
 	}
 }
 
-struct wire_reader { /* `fixed` is what is still to come of the item's fixed part: strings may take the rest of the frame only */
+struct wire_reader { /* `fixed` is what is still to come of the item's fixed part: strings may take what else is there */
 	const uint8_t *at, *end;
 	size_t fixed;
 	bool bad;
@@ -393,26 +393,51 @@ bool wire_long_good(const struct wire_item *i)
 	}
 }
 
-/* ---- names, for messages ---- */
+/* ---- names, for messages: no tables, whose pointers a shared library would have to write at its start ---- */
 
 const char *wire_type_name(unsigned type)
 {
-#define WIRE_X(name, n_bytes, has_handle, has_term, has_strings, rest) [WIRE_##name] = #name,
-	static const char *const names[] = { WIRE_TABLE(WIRE_X)[WIRE_CFG_ACCEPT] = "CFG_ACCEPT",
-		                             [WIRE_CFG_ADOPT] = "CFG_ADOPT", [WIRE_CFG_R] = "CFG_R" };
+	switch (type) {
+#define WIRE_X(name, n_bytes, has_handle, has_term, has_strings, rest)                                                 \
+	case WIRE_##name:                                                                                              \
+		return #name;
+		WIRE_TABLE(WIRE_X)
 #undef WIRE_X
-
-	return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "?";
+	case WIRE_CFG_ACCEPT:
+		return "CFG_ACCEPT";
+	case WIRE_CFG_ADOPT:
+		return "CFG_ADOPT";
+	case WIRE_CFG_R:
+		return "CFG_R";
+	default:
+		return "?";
+	}
 }
 
 const char *wire_reason_name(unsigned reason)
 {
-	static const char *const names[] = {
-		[QUORUM_BY_TERM] = "term",   [QUORUM_BY_HELD] = "held",         [QUORUM_BY_HOLD] = "hold",
-		[QUORUM_BY_QUIET] = "quiet", [QUORUM_BY_RELEASED] = "released", [QUORUM_BY_SESSION] = "session",
-		[QUORUM_BY_TTL] = "ttl",     [QUORUM_BY_DENIED] = "denied",     [QUORUM_BY_CVER] = "cver",
-		[QUORUM_BY_LIMIT] = "limit",
-	};
-
-	return reason < sizeof names / sizeof names[0] && names[reason] ? names[reason] : "?";
+	switch (reason) {
+	case QUORUM_BY_TERM:
+		return "term";
+	case QUORUM_BY_HELD:
+		return "held";
+	case QUORUM_BY_HOLD:
+		return "hold";
+	case QUORUM_BY_QUIET:
+		return "quiet";
+	case QUORUM_BY_RELEASED:
+		return "released";
+	case QUORUM_BY_SESSION:
+		return "session";
+	case QUORUM_BY_TTL:
+		return "ttl";
+	case QUORUM_BY_DENIED:
+		return "denied";
+	case QUORUM_BY_CVER:
+		return "cver";
+	case QUORUM_BY_LIMIT:
+		return "limit";
+	default:
+		return "?";
+	}
 }

@@ -23,7 +23,7 @@
 #define WIRE_MAGIC           0x7e4e
 #define WIRE_VERSION         1
 #define WIRE_HEADER_BYTES    22
-#define WIRE_FRAME_MAX_BYTES (256 * 1024) /* `len` at most */
+#define WIRE_FRAME_MAX_BYTES 262144 /* `len` at most: 256 KiB */
 #define WIRE_FRAME_MAX_ITEMS 2048
 
 enum wire_type {
@@ -56,7 +56,7 @@ enum wire_type {
 	WIRE_ASK_OK,
 	WIRE_ASKED,
 	WIRE_NAMES,
-	WIRE_NAMES_R, /* one an election; an empty name ends the page, `cursor` is where the next one begins, 0: no more */
+	WIRE_NAMES_R, /* one an election; an empty name ends the page, `cursor` is where the next begins, 0: no more */
 	WIRE_READ,
 	WIRE_WATCH,
 	WIRE_UNWATCH,
@@ -169,7 +169,7 @@ struct wire_item {
 			uint32_t ttl_ms;
 		} ack;
 		struct
-		{ /* NAK: handle, term (of the request), of, reason, voted (term, or the limit), holder, free_in_ms, waiting_n */
+		{ /* NAK: handle, term asked for, of, reason, voted (or the limit), holder, free_in_ms, waiting_n */
 			uint8_t of, reason;
 			uint64_t voted;
 			uint64_t holder;
@@ -238,7 +238,10 @@ void wire_out_init(struct wire_out *o);
 void wire_out_deinit(struct wire_out *o);
 /* What follows goes into frames with this header. A frame of another round that is open is closed. */
 void wire_out_begin(struct wire_out *o, uint64_t cver, uint32_t round);
-/* Into the open frame, or a new one of the same header where that is full. An item that breaks a limit is a defect (CHECK). */
+/*
+ * Into the open frame, or a new one of the same header where that is full. An item that breaks a limit is a defect
+ * (CHECK).
+ */
 void wire_out_put(struct wire_out *o, const struct wire_item *item);
 /* Closes the open frame: before the bytes are sent. Empty frames are not sent. */
 void wire_out_close(struct wire_out *o);
@@ -273,7 +276,7 @@ struct wire_frame {
  * length); TENURE_EVERSION: a frame of another version.
  */
 int wire_frame_read(struct wire_frame *f, const uint8_t *bytes, size_t n_bytes, size_t *n_frame_bytes);
-/* WIRE_OK; WIRE_END after the last; TENURE_EPROTO: malformed (cut, unknown type, field out of range, bytes left over). */
+/* WIRE_OK; WIRE_END after the last; TENURE_EPROTO: malformed (cut, unknown type, field out of range, bytes left). */
 int wire_frame_item(struct wire_frame *f, struct wire_item *item);
 
 /* Waiters inside READ_R. `at` begins at 0. WIRE_OK, WIRE_END. The decoder has checked the whole list. */
