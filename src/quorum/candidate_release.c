@@ -31,7 +31,8 @@ void candidate_release_to(struct candidate_election *e, struct candidate_peer *p
 
 	if (!p->useful)
 		return;
-	CHECK(e->rel_term != e->term || e->over || e->state == CANDIDATE_RELEASING); /* R21: belief is over first */
+	/* R21: belief is over first */
+	CHECK(e->rel_term != e->term || e->over || MUTANT(c, relearly) || MUTANT(c, sameterm));
 	candidate_release_put(e, p, e->rel_term, e->rel_led, e->rel_to, e->rel_cause);
 	if (!MUTANT(c, relonce))
 		e->release_at_ns = c->now.at.boot_ns + candidate_retry_ns(c);
