@@ -28,13 +28,15 @@ struct loop {
 	uv_check_t pass; /* runs when the callbacks of a pass have run */
 	struct list deferred;
 	int timer_fd;
-	uint64_t armed_ns;        /* what the timerfd is set to */
-	_Atomic uint64_t next_ns; /* a copy of armed_ns that any thread may read */
+	uint64_t armed_ns;        /* what the timerfd is set to: never later than the first timer, but within a pass */
+	_Atomic uint64_t next_ns; /* the first timer's instant, which any thread may read */
 	struct heap timers;
 	loop_fn *before, *after;
 	void *arg;
 	uint8_t *scratch;
 	bool unarmed; /* a watch was made since libuv last armed its descriptors */
+	bool passing; /* callbacks run: the timerfd is set once, when they have */
+	bool driven;  /* inside of loop_run_ready(), which sets it */
 };
 
 struct loop_watch {
@@ -45,22 +47,40 @@ struct loop_watch {
 	unsigned wanted, ready;
 };
 
-static void loop_arm_clock(struct loop *l)
+/*
+ * Setting a timerfd costs more than all else that a change of leader does (20 us where a hypervisor has the clock). So it
+ * is set once a pass, and not at all where it goes off early enough: a pass for nothing is cheaper, and rare.
+ */
+static void loop_set_clock(struct loop *l)
 {
 	uint64_t at_ns = heap_first_key(&l->timers);
 	struct itimerspec spec = { 0 };
 
-	if (at_ns == l->armed_ns)
+	if (at_ns >= l->armed_ns)
 		return;
 	l->armed_ns = at_ns;
-	atomic_store(&l->next_ns, at_ns);
-	if (at_ns != NS_NEVER) {
-		uint64_t set_ns = at_ns > 0 ? at_ns : 1; /* 0 would disarm it */
-
-		spec.it_value.tv_sec = (time_t)(set_ns / CLOCK_NS_PER_S);
-		spec.it_value.tv_nsec = (long)(set_ns % CLOCK_NS_PER_S);
-	}
+	at_ns = at_ns > 0 ? at_ns : 1; /* 0 would disarm it */
+	spec.it_value.tv_sec = (time_t)(at_ns / CLOCK_NS_PER_S);
+	spec.it_value.tv_nsec = (long)(at_ns % CLOCK_NS_PER_S);
 	CHECK(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0);
+}
+
+static void loop_timers_changed(struct loop *l)
+{
+	atomic_store_explicit(&l->next_ns, heap_first_key(&l->timers), memory_order_release);
+	if (!l->passing)
+		loop_set_clock(l);
+}
+
+static void loop_begin_pass(struct loop *l)
+{
+	l->passing = true;
+}
+
+static void loop_end_pass(struct loop *l)
+{
+	l->passing = false;
+	loop_set_clock(l);
 }
 
 void loop_timer_init(struct loop *l, struct loop_timer *t, loop_fn *fn, void *arg)
@@ -75,7 +95,7 @@ void loop_timer_disarm(struct loop_timer *t)
 		return;
 	heap_remove(&t->loop->timers, &t->node);
 	t->at_ns = NS_NEVER;
-	loop_arm_clock(t->loop);
+	loop_timers_changed(t->loop);
 }
 
 void loop_timer_arm(struct loop_timer *t, uint64_t at_ns)
@@ -87,7 +107,7 @@ void loop_timer_arm(struct loop_timer *t, uint64_t at_ns)
 		return;
 	t->at_ns = at_ns;
 	heap_put(&t->loop->timers, &t->node, at_ns);
-	loop_arm_clock(t->loop);
+	loop_timers_changed(t->loop);
 }
 
 static void loop_run_timers(struct loop *l)
@@ -109,7 +129,6 @@ static void loop_run_timers(struct loop *l)
 		loop_timer_disarm(t);
 		t->fn(t->arg);
 	}
-	loop_arm_clock(l);
 	l->after(l->arg);
 }
 
@@ -121,7 +140,8 @@ static void loop_on_clock(uv_poll_t *handle, int status, int events)
 	(void)status;
 	(void)events;
 	(void)!read(l->timer_fd, &expirations, sizeof expirations);
-	l->armed_ns = 0; /* it has fired: arm it again whatever comes next */
+	l->armed_ns = NS_NEVER; /* it has fired */
+	loop_begin_pass(l);
 	loop_run_timers(l);
 }
 
@@ -129,6 +149,7 @@ static void loop_on_wake_up(uv_async_t *handle)
 {
 	struct loop *l = handle->data;
 
+	loop_begin_pass(l);
 	l->before(l->arg);
 	l->after(l->arg);
 }
@@ -180,7 +201,11 @@ static void loop_run_deferred(struct loop *l)
 
 static void loop_on_pass(uv_check_t *handle)
 {
-	loop_run_deferred(handle->data);
+	struct loop *l = handle->data;
+
+	loop_run_deferred(l);
+	if (!l->driven)
+		loop_end_pass(l);
 }
 
 static void loop_on_ready(uv_poll_t *handle, int status, int events);
@@ -204,6 +229,7 @@ static void loop_on_ready(uv_poll_t *handle, int status, int events)
 	w->ready = (events & UV_READABLE ? LOOP_READABLE : 0) | (events & UV_WRITABLE ? LOOP_WRITABLE : 0);
 	if (status != 0)
 		w->ready = LOOP_READABLE | LOOP_WRITABLE;
+	loop_begin_pass(l);
 	l->before(l->arg);
 	w->fn(w->arg);
 	/* libuv watches no more after an error; its memory lives until the pass is over, even when fn closed it. */
@@ -358,6 +384,8 @@ uint64_t loop_next_ns(const struct loop *l)
 
 void loop_run_ready(struct loop *l)
 {
+	l->driven = true;
+	loop_begin_pass(l);
 	do {
 		l->unarmed = false;
 		(void)uv_run(&l->uv, UV_RUN_NOWAIT);
@@ -366,6 +394,8 @@ void loop_run_ready(struct loop *l)
 			loop_run_timers(l);
 		loop_run_deferred(l);
 	} while (l->unarmed);
+	l->driven = false;
+	loop_end_pass(l);
 }
 
 void loop_run_until_stopped(struct loop *l)
