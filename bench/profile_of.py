@@ -6,9 +6,11 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 SAMPLES_A_SECOND = 997
 LINES = 10
+ATTACH_S = 1  # perf does not say when it has begun
 
 
 def missing():
@@ -22,6 +24,7 @@ def recording(path, pids):
                ",".join(map(str, pids))]
     perf = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
+        time.sleep(ATTACH_S)
         yield
     finally:
         perf.send_signal(signal.SIGINT)
