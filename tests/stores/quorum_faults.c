@@ -196,7 +196,7 @@ static void a_clean_restart_of_each_voter_in_turn_disturbs_no_leader(void **stat
 	struct timespec lease = { .tv_sec = 1 };
 	size_t n;
 
-	n = recorder_count(&a->r);
+	n = recorder_await_state(&a->r, 0, TENURE_LEADING) + 1;
 	for (unsigned i = 0; i < cluster->n; i++) {
 		assert_int_equal(cluster_stop(cluster, i), 0);
 		cluster_start(cluster, i);
