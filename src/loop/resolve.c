@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define RESOLVE_HOST_ROOM   264
-#define RESOLVE_STACK_BYTES (256 * 1024)
+#define RESOLVE_STACK_BYTES ((size_t)256 * 1024)
 
 struct resolve_job { /* of the thread and the loop; the last one frees it */
 	_Atomic int owners;

@@ -48,6 +48,7 @@ struct voter_server {
 	struct voter_server_stats stats;
 	bool in_hold, told_slow, told_terms, failed;
 	struct tenure_error why;
+	char name[SUPERBLOCK_NAME_ROOM]; /* the disk's own copy is its writer's */
 	uint64_t log_from_ns;
 	unsigned log_lines, log_dropped;
 };
@@ -99,6 +100,7 @@ static void voter_server_log_peer(struct voter_server *s, int level, const char 
 	}
 	s->log_lines++;
 	va_start(arguments, format);
+	/* The analyzer loses sight of va_start() when it looks in from a caller. NOLINTNEXTLINE(clang-analyzer-valist.*) */
 	(void)vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	log_write(&s->log, level, "voter", "%s", text);
@@ -443,6 +445,7 @@ static int voter_server_begin(struct voter_server *s, const struct voter_server_
 	int code;
 
 	start.durable = voter_disk_superblock(s->disk);
+	(void)snprintf(s->name, sizeof s->name, "%s", start.durable->name);
 	start.start = voter_disk_start(s->disk, &why);
 	start.snapshot = voter_disk_snapshot(s->disk, &start.n_snapshot_bytes);
 	if (why)
@@ -481,7 +484,7 @@ static void voter_server_announce(struct voter_server *s)
 	struct voter_server_stats stats;
 	char cluster[33], hold[32], quiet[32];
 
-	for (unsigned i = 0; i < 16; i++)
+	for (size_t i = 0; i < sizeof own->cluster.bytes; i++)
 		(void)snprintf(cluster + 2 * i, 3, "%02x", own->cluster.bytes[i]);
 	voter_server_read_stats(s, &stats);
 	s->in_hold = stats.voter.hold_left_ns > 0;
@@ -597,7 +600,7 @@ bool voter_server_has_failed(const struct voter_server *s, struct tenure_error *
 
 const char *voter_server_name(const struct voter_server *s)
 {
-	return voter_disk_superblock(s->disk)->name;
+	return s->name;
 }
 
 const char *voter_server_address(const struct voter_server *s)

@@ -440,7 +440,7 @@ def test_many_who_begin_frames_and_do_not_end_them_cost_bounded_memory(lone):
     print(f"\n500 frames that are begun: {before} KiB before, {after} KiB with them")
     assert lone.metric("connections_slow_total") > 0
     assert lone.metric("kept_bytes") <= 64 << 20
-    assert after - before < 100 * 1024
+    assert after - before < 100 * 1024 * kit.FACTOR  # sanitizers keep what was freed
     assert leader.renew()
     for wire in crowd:
         wire.close()

@@ -10,7 +10,8 @@ import urllib.request
 MAGIC, VERSION = 0x7E4E, 1
 HELLO, HELLO_R, OPEN, OPEN_R, VOTE, RENEW, ATTACH, ACK, ATT_ACK, NAK = 1, 2, 3, 4, 7, 8, 9, 10, 11, 12
 SESSION_RENEW, S_ACK, S_NAK, RELEASE, REL_OK, NAMES, NAMES_R = 13, 14, 15, 16, 17, 29, 30
-LIMIT_S = 20 * float(os.environ.get("TENURE_TEST_TIMEOUT_FACTOR", "1"))
+FACTOR = float(os.environ.get("TENURE_TEST_TIMEOUT_FACTOR", "1"))
+LIMIT_S = 20 * FACTOR
 
 
 def text(value):
