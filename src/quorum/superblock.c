@@ -154,11 +154,12 @@ static void superblock_get_name(struct superblock_reader *r, struct superblock *
 {
 	const uint8_t *n = superblock_take(r, 1);
 
-	if (!n || *n == 0 || *n >= sizeof s->name)
+	if (!n || *n == 0 || *n >= sizeof s->name) {
 		r->bad = true;
-	else
-		superblock_get_bytes(r, s->name, *n);
-	r->bad |= memchr(s->name, '\0', sizeof s->name) != s->name + (n ? *n : 0);
+		return;
+	}
+	superblock_get_bytes(r, s->name, *n);
+	r->bad |= strnlen(s->name, sizeof s->name) != *n;
 }
 
 static void superblock_get_body(struct superblock_reader *r, struct superblock *s)
