@@ -190,7 +190,18 @@ static void every_verb_of_the_table_is_complete(void **state)
 			}
 		}
 	}
-	assert_null(verbs_find("server"));
+	assert_null(verbs_find("frobnicate"));
+}
+
+static void a_word_with_dots_behind_it_may_come_any_number_of_times(void **state)
+{
+	const struct cli_verb many = { .arguments = "ONE [MORE]..." };
+	int least, most;
+
+	(void)state;
+	options_words(&many, &least, &most);
+	assert_int_equal(least, 1);
+	assert_true(most > 100);
 }
 
 static void every_code_has_its_exit_code(void **state)
@@ -239,7 +250,7 @@ static void near_words_are_suggested_and_far_ones_are_not(void **state)
 		const char *word, *best;
 	} rows[] = {
 		{ "stauts", "status" }, { "statu", "status" }, { "wacth", "watch" },
-		{ "lst", "list" },      { "sta", "status" },   { "server", NULL },
+		{ "lst", "list" },      { "sta", "status" },   { "serve", "server" },
 		{ "x", NULL },          { "", NULL },          { "transfre", "transfer" },
 	};
 
@@ -309,6 +320,7 @@ int main(void)
 		cmocka_unit_test(forever_is_a_duration_where_it_makes_sense),
 		cmocka_unit_test(help_needs_no_words),
 		cmocka_unit_test(every_verb_of_the_table_is_complete),
+		cmocka_unit_test(a_word_with_dots_behind_it_may_come_any_number_of_times),
 		cmocka_unit_test(every_code_has_its_exit_code),
 		cmocka_unit_test(near_words_are_suggested_and_far_ones_are_not),
 		cmocka_unit_test(changes_have_the_names_of_the_manual),
