@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An ini file with one section and known keys, each at most once. What it does not know it refuses, with the file and the
- * line. PURE: bytes in, calls out.
+ * An ini file with one section and known keys, each at most once. What it does not know it refuses, with the file and
+ * the line. PURE: bytes in, calls out.
  */
 #ifndef TENURE_CLI_CONFIG_FILE_H
 #define TENURE_CLI_CONFIG_FILE_H

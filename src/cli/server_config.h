@@ -18,7 +18,10 @@ struct server_config { /* "", 0 or false: not given */
 
 /* Reads the file. 0, or the exit code after a message. */
 int server_config_read(const struct cli *cli, struct server_config *c, const char *path);
-/* The settings in which they differ and that only a restart changes, for people: "http, max-ttl"; "" none. Returns `out`. */
+/*
+ * The settings in which they differ and that only a restart changes, for people: "http, max-ttl"; "" none. Returns
+ * `out`.
+ */
 const char *server_config_needs_restart(const struct server_config *before, const struct server_config *now, char *out,
                                         size_t room);
 

@@ -49,7 +49,10 @@ void loop_watch_want(struct loop_watch *w, unsigned events);
 unsigned loop_watch_ready(const struct loop_watch *w);
 void loop_unwatch(struct loop_watch *w); /* NULL is allowed; fn is not called after return */
 
-/* Room that whoever reads may use until its callback returns: LOOP_SCRATCH_BYTES, one for all. NULL: no memory. [loop thread] */
+/*
+ * Room that whoever reads may use until its callback returns: LOOP_SCRATCH_BYTES, one for all. NULL: no memory. [loop
+ * thread]
+ */
 #define LOOP_SCRATCH_BYTES ((size_t)256 * 1024)
 uint8_t *loop_scratch(struct loop *l);
 

@@ -13,7 +13,10 @@
 
 struct resolve;
 
-/* `found` is owned by the callee (freeaddrinfo); NULL: none, `fault` says why. Between the loop's `before` and `after`. */
+/*
+ * `found` is owned by the callee (freeaddrinfo); NULL: none, `fault` says why. Between the loop's `before` and
+ * `after`.
+ */
 typedef void resolve_fn(void *arg, struct addrinfo *found, const char *fault);
 
 /* 0; TENURE_ENOMEM; TENURE_ELIMIT: no descriptor or thread. */

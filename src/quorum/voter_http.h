@@ -7,7 +7,10 @@
 
 struct voter_http;
 
-/* Takes its address. Not ready, and without metrics, until it has a server. The codes of stream_listen(); TENURE_EINTERNAL. */
+/*
+ * Takes its address. Not ready, and without metrics, until it has a server. The codes of stream_listen();
+ * TENURE_EINTERNAL.
+ */
 int voter_http_new(struct voter_http **out, struct loop *l, const char *address, struct tenure_error *error);
 /* Borrows the server, which must outlive it. */
 void voter_http_serve(struct voter_http *h, const struct voter_server *server);
