@@ -134,12 +134,13 @@ static void voter_queue_nudge(struct voter *v, struct voter_election *e, struct 
 
 void voter_queue_rearm(struct voter *v, struct voter_election *e, struct voter_now now)
 {
+	bool is_free = voter_election_free(v, e, now); /* first: where it ends a tenure, the rest of it may go */
 	struct voter_extra *x = voter_extra_of(v, e);
 	uint64_t key_ns = HEAP_OUT;
 
 	if (!x)
 		return;
-	if (!voter_election_free(v, e, now)) {
+	if (!is_free) {
 		if (!e->att) /* else the session's own timer tells */
 			key_ns = voter_key_ns(e->prov_end, now);
 	} else if (!quorum_id_is_none(&e->lc) && !(e->flags & (VOTER_RELEASED | VOTER_ENDED))) {
