@@ -127,6 +127,8 @@ void candidate_election_arm(struct candidate_election *e)
 	e->end_at_ns = CANDIDATE_NEVER_NS;
 	if (e->won && !e->over && instant_over_for_candidate(c->groups[e->mask].deadline, c->now.at))
 		e->end_at_ns = candidate_group_due_ns(c, candidate_election_end(e));
+	if (MUTANT(c, regain) && e->end_at_ns <= c->now.at.boot_ns)
+		e->end_at_ns = CANDIDATE_NEVER_NS;
 	due_ns = candidate_sooner(candidate_sooner(e->campaign_at_ns, e->end_at_ns),
 	                          candidate_sooner(e->attach_at_ns, e->release_at_ns));
 	heap_put(&c->timers, &e->timer, due_ns);
