@@ -4,10 +4,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/check.h"
 
 double runner_wall_s(void)
 {
@@ -85,12 +88,14 @@ void runner_print_violation(const struct runner_result *r)
 	fflush(stdout);
 }
 
-static void runner_share(struct runner_sum *sum, const struct runner_order *order, unsigned job)
+/* `*at` tells the parent which seed a process was at when it died. */
+static void runner_share(struct runner_sum *sum, const struct runner_order *order, unsigned job, volatile uint64_t *at)
 {
 	struct runner_result r;
 
 	memset(sum, 0, sizeof *sum);
 	for (uint64_t seed = order->from + job; seed <= order->to; seed += order->n_jobs) {
+		*at = seed;
 		runner_seed(&r, seed, order->profile, NULL, NULL, NULL, false);
 		runner_add(sum, &r);
 		if (r.violation.kind[0])
@@ -125,7 +130,10 @@ int runner_many(struct runner_sum *out, const struct runner_order *order)
 {
 	int fds[64][2], code = 0, status;
 	pid_t pids[64];
+	void *pages = mmap(NULL, 64 * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile uint64_t *at = pages;
 
+	CHECK(pages != MAP_FAILED);
 	memset(out, 0, sizeof *out);
 	fflush(stdout);
 	for (unsigned i = 0; i < order->n_jobs; i++) {
@@ -136,7 +144,7 @@ int runner_many(struct runner_sum *out, const struct runner_order *order)
 		if (pids[i] == 0) {
 			struct runner_sum sum;
 
-			runner_share(&sum, order, i);
+			runner_share(&sum, order, i, &at[i]);
 			_exit(write(fds[i][1], &sum, sizeof sum) == (ssize_t)sizeof sum ? 0 : 2);
 		}
 		close(fds[i][1]);
@@ -144,9 +152,12 @@ int runner_many(struct runner_sum *out, const struct runner_order *order)
 	for (unsigned i = 0; i < order->n_jobs; i++) {
 		if (runner_collect(out, fds[i][0]))
 			code = -1;
-		if (waitpid(pids[i], &status, 0) != pids[i] || status != 0)
+		if (waitpid(pids[i], &status, 0) != pids[i] || status != 0) {
+			printf("VIOLATION crash: the process that ran seed %" PRIu64 " has died\n", at[i]);
 			code = -1;
+		}
 	}
+	munmap(pages, 64 * sizeof *at);
 	return code;
 }
 

@@ -14,7 +14,7 @@
 #include "node.h"
 #include "transcript.h"
 
-#define WORLD_EVENTS_MOST UINT64_C(60000000) /* of one seed: more is a storm of its own making */
+#define WORLD_EVENTS_MOST UINT64_C(10000000) /* of one seed: more is a storm of its own making */
 
 void world_put(struct world *w, uint64_t at_ns, enum world_event kind, uint32_t node, uint64_t instance)
 {
