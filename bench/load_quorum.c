@@ -15,7 +15,7 @@
 #include "load.h"
 
 #define LQ_CLOSE_NS (10 * UINT64_C(1000000000))
-#define LQ_TURNS_NS (5 * UINT64_C(1000000)) /* hold: how often the deadlines are looked at */
+#define LQ_TURNS_NS (25 * UINT64_C(1000000)) /* hold: how often the deadlines are looked at */
 
 struct lq;
 
@@ -67,18 +67,12 @@ static void lq_elected(struct lq_bid *bid, const struct tenure_event *event)
 		bid->deadline_ns = event->deadline_ns;
 		bid->renewed_ns = now_ns;
 		break;
-	case LOAD_FAILOVER:
+	case LOAD_FAILOVER: /* the lease is known by now */
+		printf("{\"event\":\"opened\",\"ttl_ms\":%llu}\n",
+		       (unsigned long long)(tenure_ttl_ns(all->sessions[0]) / 1000000u));
 		load_say("leading");
 		break;
 	}
-}
-
-static void lq_say_opened(const struct lq *all, enum tenure_state state)
-{
-	printf("{\"event\":\"opened\",\"ttl_ms\":%llu}\n",
-	       (unsigned long long)(tenure_ttl_ns(all->sessions[0]) / 1000000u));
-	if (state != TENURE_LEADING)
-		load_say("waiting");
 }
 
 static void lq_event(void *arg, const struct tenure_event *event)
@@ -90,8 +84,8 @@ static void lq_event(void *arg, const struct tenure_event *event)
 		return;
 	if (event->to == TENURE_ENDED)
 		bench_die("candidacy", event->error ? event->error->message : "ended");
-	if (all->options.mode == LOAD_FAILOVER && event->from == TENURE_CONNECTING)
-		lq_say_opened(all, event->to);
+	if (all->options.mode == LOAD_FAILOVER && event->from == TENURE_CONNECTING && event->to != TENURE_LEADING)
+		load_say("waiting");
 	if (event->to == TENURE_LEADING && event->from != TENURE_AT_RISK)
 		lq_elected(bid, event);
 	if (event->cause == TENURE_BY_EXPIRY || event->cause == TENURE_BY_STORE)

@@ -20,7 +20,7 @@ METRICS = {
     "rate": ("per second", True), "p50": ("ms", False), "p99": ("ms", False), "max": ("ms", False),
     "server_cpu": ("us each", False), "client_cpu": ("us each", False), "server_rss": ("MB, all three", False),
     "client_rss": ("MB", False), "per_core": ("per second and core", True), "lease": ("ms", None),
-    "idle": ("% of a core, all three", False), "gap": ("ms", False), "lost": ("", False), "after_lease": ("ms", False),
+    "idle": ("% of a core, all three", False), "gap": ("ms", False), "lost": ("", False), "after_lease": ("ms", None),
 }
 # Row, metric: (how many times better than a peer) or (an absolute bound).
 TARGETS = {
@@ -227,7 +227,7 @@ def renewals(beside, row, shared):
 def killed_cycles(beside, row):
     def one(system):
         with system.one_killed() as kill:
-            result = load.run(system, "cycles", 5 if beside.quick else 10, elections=64, ttl_ms=TTL_MS, during=kill)
+            result = load.run(system, "cycles", 4 if beside.quick else 10, elections=64, ttl_ms=TTL_MS, during=kill)
         return {"gap": result.gap_ns / 1e6, "max": result.max_ns / 1e6, "rate": result.count / result.seconds}
 
     beside.measure(row, one, 1 if beside.quick else 2)
@@ -236,7 +236,7 @@ def killed_cycles(beside, row):
 def killed_renewals(beside, row):
     def one(system):
         with system.one_killed() as kill:
-            result = load.run(system, "hold", 6 if beside.quick else 12, elections=1000,
+            result = load.run(system, "hold", 5 if beside.quick else 12, elections=1000,
                               sessions=10 if system.name == "tenure" else 100, ttl_ms=4000, during=kill)
         return {"gap": result.gap_ns / 1e6, "lost": result.lost, "lease": result.ttl_ms}
 
