@@ -462,6 +462,9 @@ static int voter_disk_enter(struct voter_disk *d, const char *directory, bool al
 		code = voter_disk_check_run(d, error);
 	if (code == 0)
 		code = voter_place_check(d->dirfd, d->path, error);
+	/* Before its first start it has granted nothing, and was on its way to its host. */
+	if (code == TENURE_EUNSAFE && d->present.run == 0)
+		code = voter_place_write(d->dirfd, d->path, error);
 	if (code != 0)
 		return code;
 	d->fd = openat(d->dirfd, "superblock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);

@@ -14,7 +14,8 @@
  *
  * A COPY of a store must never vote: what one copy grants the other does not know (R42). `place` holds its own
  * file's birth time and inode number, which the kernel gives and no tool sets. `mv` within a file system, a remount, a
- * restart keep them; `cp -a`, rsync, a restored backup don't, so they are found. A superblock that was put back alone is
+ * restart keep them; `cp -a`, rsync, a restored backup don't, so they are found, but for a store that never ran: it may
+ * be carried to its host. A superblock that was put back alone is
  * older than the run in `lock`. A disk that is rolled back as a whole (a block device's or virtual machine's snapshot)
  * can't be found from here: candidates see the run number fall.
  */

@@ -789,6 +789,19 @@ static void a_copy_is_refused_and_a_moved_store_is_not(void **state)
 	voter_disk_close(d);
 }
 
+static void a_new_store_is_carried_to_its_host_before_its_first_start(void **state)
+{
+	const struct place *p = *state;
+	char other[ROOM];
+
+	make_cluster(p);
+	(void)snprintf(other, sizeof other, "%s/other", p->root);
+	assert_int_equal(shell("cp -a %s %s", p->v1, other), 0);
+	voter_disk_close(opened(other));
+	voter_disk_close(opened(other)); /* from then on this is its place */
+	assert_int_equal(looked(other).run, 2);
+}
+
 static void a_place_that_is_damaged_counts_for_none(void **state)
 {
 	const struct place *p = *state;
@@ -796,6 +809,7 @@ static void a_place_that_is_damaged_counts_for_none(void **state)
 	size_t n;
 
 	make_cluster(p);
+	voter_disk_close(opened(p->v1));
 	n = get(p->v1, "place", text, sizeof text);
 	for (size_t i = 0; i < n; i++) {
 		int fd = open(p->v1, O_DIRECTORY | O_CLOEXEC), place = openat(fd, "place", O_RDWR | O_CLOEXEC);
@@ -954,6 +968,7 @@ int main(int argc, char **argv)
 		TEST(two_processes_on_one_store_are_refused_and_a_killed_one_leaves_it_free),
 		TEST(a_missing_or_blank_store_is_refused_with_what_to_do_and_nothing_is_made),
 		TEST(a_copy_is_refused_and_a_moved_store_is_not),
+		TEST(a_new_store_is_carried_to_its_host_before_its_first_start),
 		TEST(a_place_that_is_damaged_counts_for_none),
 		TEST(a_superblock_that_was_put_back_is_found_by_the_run_that_stands_beside_it),
 		TEST(a_superblock_that_is_cut_anywhere_is_refused_and_left_as_it_is),
