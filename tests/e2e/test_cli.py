@@ -102,7 +102,7 @@ def test_election_names_of_every_bad_kind_are_refused(cli, verb, name, why):
     ("", "must begin with"), ("/var/lib", "must begin with"), ("file", "must begin with"), ("file:", "missing"),
     ("file://host/dir", "no host"), ("file:/%zz", "hexadecimal"), ("file:/x?volatile", "key=value"),
     ("file:/x?a=1&a=2", "twice"), ("file:/x?volatile=maybe", "volatile"), ("file:/x?colour=red", "colour"),
-    ("file:/" + "x" * 5000, "longer"), ("nosuch:/x", "unknown store 'nosuch'"), ("quorum://a:1", "file"),
+    ("file:/" + "x" * 5000, "longer"), ("nosuch:/x", "unknown store 'nosuch'"), ("etcd://a:1", "file, quorum"),
 ])
 def test_store_urls_that_are_malformed_or_unknown_are_refused(cli, url, why):
     assert_refused(cli.run("list", "--store", url), 64, why)

@@ -153,7 +153,8 @@ def test_a_truncated_or_foreign_superblock_is_refused_and_left_as_it_is(cli, clu
             assert file.read() == damaged
 
 
-def test_a_copied_store_is_refused(cli, cluster):
+def test_a_copy_of_a_store_that_has_served_is_refused(cli, cluster):
+    assert cluster[0].start().stop() == 0
     copy = cluster[0].store + "-copy"
     subprocess.run(["cp", "-a", cluster[0].store, copy], check=True)
     refused(cli, copy, 78, "cop")
