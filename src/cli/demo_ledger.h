@@ -20,6 +20,8 @@ struct demo_ledger { /* one process under one token; borrowed */
 
 /* `kind`: begin, run, end. 0, or -1 with errno. */
 int demo_ledger_sign(struct demo_ledger *l, const char *kind);
+/* The same of an instant that has passed, at which the writer is known to have led. */
+int demo_ledger_sign_at(struct demo_ledger *l, const char *kind, uint64_t at_ns);
 /* A write to `resource` that landed, or was refused. */
 int demo_ledger_write(struct demo_ledger *l, const char *resource, int admitted);
 

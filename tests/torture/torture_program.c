@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the torture test supervises: a program that does all that makes a program hard to end, and notes in a ledger, about
- * every millisecond and from each of its processes, that it runs.
+ * every millisecond (or PACE_MS, and then it burns less) and from each of its processes, that it runs.
  *
- *	torture_program LEDGER GUARD_DIR
+ *	torture_program LEDGER GUARD_DIR [PACE_MS]
  *
  * Kinds of processes: itself, whose answer to SIGTERM depends on its token; a child that writes through the guard; an
  * orphan in a session of its own, with every signal blocked and every descriptor closed but the ledger; and one that forks
@@ -25,12 +25,14 @@
 #include "base/text.h"
 #include "cli/demo_ledger.h"
 
-#define TORTURE_PACE_NS      1000000L
+#define TORTURE_PACE_MOST_MS 100
 #define TORTURE_MAX_REFUSALS 20 /* in weak containment it escapes, and shall not stay for ever */
 
 struct torture {
 	const char *guard_directory;
 	struct demo_ledger ledger;
+	long pace_ns;
+	uint64_t burners; /* of this tenure */
 };
 
 static void torture_sleep(long ns)
@@ -71,7 +73,7 @@ static _Noreturn void torture_write(struct torture *t)
 		int code;
 
 		torture_sign(t, "run");
-		torture_sleep(TORTURE_PACE_NS);
+		torture_sleep(t->pace_ns);
 		if (turn % 8 != 0)
 			continue;
 		code = tenure_guard_enter(guard, t->ledger.token, 20 * CLOCK_NS_PER_MS, &mark, &error);
@@ -96,7 +98,7 @@ static _Noreturn void torture_run(struct torture *t)
 
 	for (;;) {
 		torture_sign(t, "run");
-		torture_sleep(TORTURE_PACE_NS);
+		torture_sleep(t->pace_ns);
 		if (++turn % 64 != 0)
 			continue;
 		if (!guard && tenure_guard_open(&guard, t->guard_directory, "account", &error) != 0)
@@ -134,14 +136,14 @@ static _Noreturn void torture_breed(struct torture *t)
 				_exit(0);
 			for (int i = 0; i < 4; i++) {
 				torture_sign(t, "run");
-				torture_sleep(TORTURE_PACE_NS);
+				torture_sleep(t->pace_ns);
 			}
 			_exit(0);
 		}
 		if (pid > 0)
 			(void)waitpid(pid, NULL, 0);
 		torture_sign(t, "run");
-		torture_sleep(3 * TORTURE_PACE_NS);
+		torture_sleep(3 * t->pace_ns);
 		if (turn > 20000)
 			_exit(0); /* a minute: in weak containment */
 	}
@@ -159,7 +161,7 @@ static _Noreturn void torture_burn(struct torture *t)
 		if (clock_now_or_zero_ns() < next_ns)
 			continue;
 		torture_sign(t, "run");
-		next_ns = clock_now_or_zero_ns() + TORTURE_PACE_NS / 4;
+		next_ns = clock_now_or_zero_ns() + (uint64_t)t->pace_ns / 4;
 		turn++;
 	}
 	_exit(0);
@@ -168,7 +170,7 @@ static _Noreturn void torture_burn(struct torture *t)
 /* What it does on SIGTERM: ends at once; takes its time; fails; or nothing. */
 static void torture_main(struct torture *t)
 {
-	const struct timespec pace = { .tv_nsec = TORTURE_PACE_NS };
+	const struct timespec pace = { .tv_nsec = t->pace_ns };
 	sigset_t term;
 
 	sigemptyset(&term);
@@ -182,7 +184,7 @@ static void torture_main(struct torture *t)
 		if (!asked || t->ledger.token % 4 == 1)
 			continue;
 		if (t->ledger.token % 4 == 2)
-			torture_sleep(10 * TORTURE_PACE_NS);
+			torture_sleep(10 * t->pace_ns);
 		if (t->ledger.token % 4 == 3)
 			_exit(3);
 		break;
@@ -195,11 +197,16 @@ int main(int argc, char **argv)
 	static void (*const kinds[])(struct torture *) = { torture_write, torture_hide, torture_breed };
 	const char *token = getenv("TENURE_TOKEN");
 	struct torture t = { .ledger.holder = getenv("TENURE_ID") };
+	uint64_t pace_ms = 1;
 	sigset_t term;
 
-	if (argc != 3 || !token || !t.ledger.holder || !text_u64(token, TENURE_TOKEN_MAX, &t.ledger.token))
+	if ((argc != 3 && argc != 4) || !token || !t.ledger.holder ||
+	    !text_u64(token, TENURE_TOKEN_MAX, &t.ledger.token) ||
+	    (argc == 4 && (!text_u64(argv[3], TORTURE_PACE_MOST_MS, &pace_ms) || pace_ms == 0)))
 		return 64;
 	t.guard_directory = argv[2];
+	t.pace_ns = (long)pace_ms * 1000000L;
+	t.burners = argc == 3 ? t.ledger.token % 3 * 4 : t.ledger.token % 8 == 5 ? 2 : 0;
 	t.ledger.fd = open(argv[1], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (t.ledger.fd < 0)
 		return 2;
@@ -210,7 +217,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (torture_fork(&t) == 0)
 			kinds[i](&t);
-	for (uint64_t i = 0; i < t.ledger.token % 3 * 4; i++)
+	for (uint64_t i = 0; i < t.burners; i++)
 		if (torture_fork(&t) == 0)
 			torture_burn(&t);
 	torture_main(&t);

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long nobody's program ran, from the last sign of one to the first one of the next, against `tenure timing`."""
+
+BOUND = "fail-over, worst"
+SHARP = 0.1  # a gap below this share of the bound is a hand-over: released, not run out
+
+
+class Judged:
+    def __init__(self, lines, found, figures):
+        self.lines = lines
+        self.found = found
+        self.figures = figures
+
+
+def tenures(ledger):
+    """[(first, last, token, holder)] in seconds, by the first sign. Writes are no signs."""
+    found = {}
+    with open(ledger, encoding="ascii", errors="replace") as file:
+        for line in file:
+            fields = line.split()
+            if len(fields) != 8 or fields[3] == "write":
+                continue
+            at, token = int(fields[0]) / 1e9, int(fields[1])
+            known = found.get(token)
+            if not known:
+                found[token] = [at, at, token, fields[7]]
+            else:
+                known[0] = min(known[0], at)
+                known[1] = max(known[1], at)
+    return sorted(found.values())
+
+
+def quantile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1e3 if values else 0.0
+
+
+def figures(values):
+    return (f"p50 {quantile(values, 0.5):.1f} ms, p99 {quantile(values, 0.99):.1f} ms, "
+            f"max {max(values, default=0) * 1e3:.1f} ms")
+
+
+def excuse(begin, end, bound_s, without, silent):
+    """None: nothing explains it."""
+    for since, until in without:
+        if since < end and until > begin and end <= max(until, begin) + bound_s:
+            return "no majority of voters"
+    for since, until in silent:
+        if since <= begin + 0.05 and until > begin and end <= until + bound_s:
+            return "its program was stopped"
+    return None
+
+
+def judge(ledger, ttls, bounds, without, silent, slack_s):
+    found, lines, everything = [], [], []
+    between = tenures(ledger)
+    by_ttl = {ttl: [] for ttl in bounds}
+    late = {}
+    for before, after in zip(between, between[1:]):
+        gap_s = after[0] - before[1]
+        if gap_s <= 0:
+            continue
+        ttl = ttls[before[3]]
+        bound_s = bounds[ttl][BOUND] / 1e3 + slack_s
+        everything.append(gap_s)
+        by_ttl[ttl].append(gap_s)
+        if gap_s <= bound_s:
+            continue
+        why = excuse(before[1], after[0], bound_s, without, silent)
+        late.setdefault(why, []).append(gap_s)
+        if not why:
+            lines.append(f"late: {gap_s * 1e3:.1f} ms between {before[3]} (token {before[2]}, last sign at "
+                         f"{before[1]:.3f}) and {after[3]} (token {after[2]})")
+    for ttl, values in sorted(by_ttl.items()):
+        lines.append(f"after leaders with ttl {ttl} ms: {len(values)} gaps, {figures(values)}; bound of 'tenure timing' "
+                     f"{bounds[ttl][BOUND]:.1f} ms, and {slack_s * 1e3:.0f} ms to start on this host")
+    for why, values in late.items():
+        lines.append(f"beyond it: {len(values)} gaps, {why or 'UNEXPLAINED'}, {figures(values)}")
+    if late.get(None):
+        found.append(f"{len(late[None])} gaps beyond the bound of 'tenure timing' that nothing explains")
+    released = [gap for gap in everything if gap < SHARP * min(b[BOUND] for b in bounds.values()) / 1e3]
+    lines.append(f"{len(released)} of {len(everything)} gaps were hand-overs (released): {figures(released)}")
+    return Judged(lines, found, figures(everything))
