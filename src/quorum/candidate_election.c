@@ -239,7 +239,7 @@ void candidate_election_tell(struct candidate_election *e, unsigned what)
 {
 	if (!e->entered)
 		return;
-	if (!e->pending)
+	if (list_empty(&e->events)) /* what was pending may have been taken back meanwhile */
 		list_append(&e->c->events, &e->events);
 	e->pending |= what;
 }

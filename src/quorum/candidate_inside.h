@@ -373,6 +373,8 @@ void candidate_release_begin(struct candidate_election *e, bool led, const char 
 void candidate_release_to(struct candidate_election *e, struct candidate_peer *p);
 void candidate_release_fire(struct candidate_election *e);
 void candidate_release_ok(struct candidate_election *e, struct candidate_peer *p, const struct wire_item *i);
+/* q voters know, or the lease has surely run out: RELEASED. The others are still told. */
+void candidate_release_finish(struct candidate_election *e);
 /* R21: an answer for what is over. */
 void candidate_release_ghost(struct candidate_election *e, struct candidate_peer *p, uint64_t term, uint32_t round);
 

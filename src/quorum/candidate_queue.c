@@ -132,9 +132,7 @@ void candidate_queue_fire(struct candidate_election *e)
 		return;
 	}
 	if (e->state == CANDIDATE_RELEASING) { /* the lease has surely run out: nobody needs to say so */
-		e->rel_oks = (uint16_t)((1u << c->n_addresses) - 1);
-		candidate_release_ok(e, &c->peers[0],
-		                     &(struct wire_item) { .term = e->rel_term, .rel_ok.waiting_n = 1 });
+		candidate_release_finish(e);
 		return;
 	}
 	if (e->state != CANDIDATE_WAITING && e->state != CANDIDATE_ASKING)

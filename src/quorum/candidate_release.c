@@ -75,7 +75,7 @@ void candidate_release_fire(struct candidate_election *e)
 	}
 }
 
-static void candidate_release_finish(struct candidate_election *e)
+void candidate_release_finish(struct candidate_election *e)
 {
 	struct candidate *c = e->c;
 

@@ -260,7 +260,6 @@ static int snapshot_load_election(struct voter *v, struct snapshot_reader *r, ui
 	struct voter_election *e;
 	uint32_t index, session;
 	uint64_t age_ns;
-	int code;
 
 	if (r->bad || n_name == 0 || n_name > NAMES_ELECTION_MAX_BYTES || voter_election_find(v, name, n_name))
 		return TENURE_EFOREIGN;
@@ -286,10 +285,7 @@ static int snapshot_load_election(struct voter *v, struct snapshot_reader *r, ui
 		voter_election_attach(v, e, session);
 	else
 		voter_election_idle(v, index);
-	code = snapshot_load_extra(v, e, r);
-	if (code == 0)
-		voter_queue_rearm(v, e, now);
-	return code;
+	return snapshot_load_extra(v, e, r);
 }
 
 /* The head, as far as it tells whether the snapshot is the one of the run before. */
@@ -328,5 +324,9 @@ int voter_snapshot_load(struct voter *v, const uint8_t *bytes, size_t n_bytes, s
 		code = snapshot_load_session(v, &r, now);
 	for (uint32_t i = 0; i < n_elections && code == 0; i++)
 		code = snapshot_load_election(v, &r, n_sessions, now);
+	/* only now: a session that ends at once takes its elections with it, so all must be there */
+	for (uint32_t i = 1; i <= n_elections && code == 0; i++)
+		if (voter_election_at(v, i)->flags & VOTER_USED)
+			voter_queue_rearm(v, voter_election_at(v, i), now);
 	return code == 0 && (r.bad || r.at != r.end) ? TENURE_EFOREIGN : code;
 }
