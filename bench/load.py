@@ -75,13 +75,17 @@ class Program:
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                         text=True)
-        self.timed_out = False
+        self.stuck = None
         self.watchdog = threading.Timer(limit_s, self.give_up)
         self.watchdog.daemon = True
         self.watchdog.start()
 
     def give_up(self):
-        self.timed_out = True
+        """Too late: killed, but not before it was seen whether it slept or span."""
+        with contextlib.suppress(OSError):
+            cpu_s = time.clock_gettime(~self.process.pid << 3 | 2)
+            with open(f"/proc/{self.process.pid}/wchan", encoding="ascii") as wchan:
+                self.stuck = f"no answer in time; {cpu_s:.1f} s of CPU, in {wchan.read() or 'user space'}"
         self.process.kill()
 
     def read(self, wanted):
@@ -93,7 +97,7 @@ class Program:
         code = self.process.wait()
         self.errors.seek(0)
         said = self.errors.read().decode(errors="replace").strip().splitlines()
-        why = "no answer in time" if self.timed_out else f"it ended with {code}"
+        why = self.stuck or f"it ended with {code}"
         raise RuntimeError(f"{os.path.basename(self.process.args[0])} said nothing of '{wanted}': {why}"
                            + (f" ({said[-1][:200]})" if said else ""))
 
