@@ -389,6 +389,7 @@ void candidate_read_facts(const struct candidate *c, struct candidate_facts *out
 		const struct candidate_peer *p = &c->peers[v];
 
 		out->n_up += p->useful;
+		out->n_untried += !p->tried && p->link != CANDIDATE_UP;
 		if (p->useful && p->max_ttl_ms && (!out->max_ttl_ms || p->max_ttl_ms < out->max_ttl_ms))
 			out->max_ttl_ms = p->max_ttl_ms;
 	}

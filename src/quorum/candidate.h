@@ -173,6 +173,7 @@ bool candidate_next_event(struct candidate *c, struct candidate_event *out);
 struct candidate_facts {
 	bool reached;
 	unsigned n_voters, n_up; /* of the configuration; 0 before it is known */
+	unsigned n_untried;      /* addresses that were neither reached yet nor found to be out of reach */
 	uint64_t ttl_ns;         /* as granted; 0 before the first session */
 	uint64_t ttl_v_ns, heartbeat_ns, retry_ns, rtt_ns;
 	uint32_t max_ttl_ms;

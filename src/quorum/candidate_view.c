@@ -154,6 +154,7 @@ bool candidate_view_merge(struct candidate_election *e, uint16_t of, struct stor
 {
 	struct candidate *c = e->c;
 	unsigned q = candidate_quorum(c), n_free = 0;
+	uint64_t newest = 0;
 
 	memset(view, 0, offsetof(struct store_view, value));
 	view->waiting = NULL;
@@ -174,8 +175,11 @@ bool candidate_view_merge(struct candidate_election *e, uint16_t of, struct stor
 			continue;
 		if (r->live == WIRE_FREE) {
 			n_free++;
-			if (!view->cause)
+			/* a voter that is behind still tells how an earlier tenure ended */
+			if (r->lt > newest || !view->cause) {
 				view->cause = r->cause;
+				newest = r->lt;
+			}
 		}
 		for (unsigned o = 0; o < c->n_addresses; o++)
 			n_same += (of >> o & 1) && candidate_view_same(r, &e->reports[o]);

@@ -67,8 +67,15 @@ static void quorum_link_on_writable(void *arg)
 static void quorum_link_on_closed(void *arg, const struct tenure_error *error)
 {
 	struct quorum_link *link = arg;
+	struct tenure_error why = TENURE_ERROR_INIT;
+	char words[96];
 
-	quorum_link_lost(link, error);
+	/* The core names the voter itself: three of them have to fit into one message. */
+	if (error->os_errno != 0)
+		(void)error_set(&why, error->code, 0, "%s", strerror_r(error->os_errno, words, sizeof words));
+	else
+		error_copy(&why, error);
+	quorum_link_lost(link, &why);
 	quorum_core_settle(link->core);
 }
 

@@ -174,7 +174,9 @@ static void quorum_store_health(struct quorum_core *core, enum tenure_health hea
 	core->health = health;
 	if (core != quorum_core_of(s))
 		return; /* the session's own counts */
-	if (health == TENURE_DEGRADED)
+	if (core->observer || core->failed != 0)
+		; /* whoever asked gets the error itself */
+	else if (health == TENURE_DEGRADED)
 		log_write(&s->log, 4, "quorum", "degraded: %s", error ? error->message : "too few voters answer");
 	else
 		log_write(&s->log, 6, "quorum", "healthy: enough voters answer");
@@ -185,7 +187,6 @@ static void quorum_store_fail(struct quorum_core *core, int code)
 {
 	core->failed = code;
 	core->reached = false;
-	log_write(&core->store->log, 3, "quorum", "%s", core->why.message);
 	quorum_store_health(core, TENURE_DEGRADED, &core->why);
 	quorum_view_fail(core, code, &core->why);
 	if (!core->observer)

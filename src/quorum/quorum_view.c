@@ -16,7 +16,13 @@ struct quorum_call { /* on its way; one that was given up stays until the core a
 	store_done *done;
 	void *arg;
 	bool over;
+	struct store_view *kept; /* READ: the answer, while it is not yet known how many voters are up; owned */
+	uint64_t kept_until_ns;
 };
+
+/* A quorum answers before the slowest connection stands: how many are up is worth this much. */
+#define QUORUM_VIEW_UP_NS   (200 * CLOCK_NS_PER_MS)
+#define QUORUM_VIEW_LOOK_NS CLOCK_NS_PER_MS
 
 /* ---- what the core knows of the election, with what this session knows of the store ---- */
 
@@ -58,7 +64,18 @@ static void quorum_view_end(struct quorum_call *call, int code, const struct sto
 {
 	quorum_view_answer(call, code, view, error);
 	list_remove(&call->node);
+	if (call->kept)
+		free(call->kept->waiting);
+	free(call->kept);
 	free(call);
+}
+
+static bool quorum_view_knows_all(const struct quorum_core *core)
+{
+	struct candidate_facts facts;
+
+	candidate_read_facts(core->candidate, &facts);
+	return facts.n_untried == 0;
 }
 
 /* Voters that can't be reached are named; those that are slow to answer are waited for: the caller has a limit. */
@@ -67,6 +84,16 @@ static void quorum_view_on_patience(void *arg)
 	struct quorum_call *call = arg;
 	struct tenure_error error = TENURE_ERROR_INIT;
 
+	if (call->kept) {
+		uint64_t now_ns = clock_now_or_zero_ns();
+		struct store_view full;
+
+		if (quorum_view_knows_all(call->core) || now_ns >= call->kept_until_ns)
+			quorum_view_end(call, 0, quorum_view_fill(call->core, call->kept, &full), &error);
+		else
+			loop_timer_arm(&call->patience, now_ns + QUORUM_VIEW_LOOK_NS);
+		return;
+	}
 	if (call->core->reached) {
 		loop_timer_arm(&call->patience, clock_add_ns(clock_now_or_zero_ns(), QUORUM_CALL_PATIENCE_NS));
 		return;
@@ -211,19 +238,40 @@ static void quorum_view_changed(struct quorum_watch *w, const struct store_view 
 
 /* ---- answers ---- */
 
+static struct store_view *quorum_view_copy(const struct store_view *view)
+{
+	struct store_view *copy = malloc(sizeof *copy);
+
+	if (!copy)
+		return NULL;
+	*copy = *view;
+	copy->waiting = NULL;
+	if (view->n_waiting == 0)
+		return copy;
+	copy->waiting = calloc(view->n_waiting, sizeof *copy->waiting);
+	if (!copy->waiting) {
+		free(copy);
+		return NULL;
+	}
+	memcpy(copy->waiting, view->waiting, view->n_waiting * sizeof *copy->waiting);
+	return copy;
+}
+
 static void quorum_view_on_read(struct quorum_core *core, const struct candidate_event *event)
 {
-	struct tenure_error error = TENURE_ERROR_INIT;
-	struct store_view *full = event->view ? malloc(sizeof *full) : NULL;
+	struct tenure_error none = TENURE_ERROR_INIT;
+	struct quorum_call *call = event->user;
+	struct store_view full;
 
-	if (event->code == 0 && !full) {
-		(void)error_set(&error, TENURE_ENOMEM, 0, "no memory for the answer");
-		quorum_view_end(event->user, TENURE_ENOMEM, NULL, &error);
-		return;
+	if (event->code == 0 && !call->over && !quorum_view_knows_all(core)) {
+		call->kept = quorum_view_copy(event->view);
+		call->kept_until_ns = clock_now_or_zero_ns() + QUORUM_VIEW_UP_NS;
 	}
-	quorum_view_end(event->user, event->code, full ? quorum_view_fill(core, event->view, full) : NULL,
-	                event->error ? event->error : &error);
-	free(full);
+	if (call->kept)
+		loop_timer_arm(&call->patience, clock_now_or_zero_ns() + QUORUM_VIEW_LOOK_NS);
+	else
+		quorum_view_end(call, event->code, event->code == 0 ? quorum_view_fill(core, event->view, &full) : NULL,
+		                event->error ? event->error : &none);
 }
 
 void quorum_view_on_event(struct quorum_core *core, const struct candidate_event *event)

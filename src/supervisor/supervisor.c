@@ -39,6 +39,7 @@ struct supervisor {
 	struct tenure_candidacy *c;
 	enum tenure_state seen;
 	bool asked;
+	bool has_read; /* --wait 0s: the store was asked who leads */
 	char asked_to[NAMES_IDENTITY_ROOM];
 	struct plan plan;
 	struct tree tree;
@@ -181,6 +182,26 @@ static bool supervisor_is_idle(const struct supervisor *s)
 	       tenure_next_ns(s->t) > clock_now_or_zero_ns();
 }
 
+/*
+ * The same where a lease has an end: the store is elsewhere, so that its silence says nothing. It is asked once; where it does
+ * not answer, the plan's limit ends the attempt.
+ */
+static bool supervisor_sees_another_lead(struct supervisor *s)
+{
+	struct tenure_status *status;
+	const char *identity;
+	bool another;
+	if (s->has_read || (s->seen != TENURE_WAITING && s->seen != TENURE_CONTENDING))
+		return false;
+	s->has_read = true;
+	if (tenure_read(s->t, s->o->election, CLOCK_NS_PER_S / 2, &status, NULL) != 0)
+		return false;
+	identity = tenure_status_identity(status);
+	another = identity && strcmp(identity, client_identity(s->t)) != 0;
+	tenure_status_free(status);
+	return another && !tenure_leads(s->c, NULL);
+}
+
 static void supervisor_look(struct supervisor *s)
 {
 	struct tenure_error why = TENURE_ERROR_INIT;
@@ -196,8 +217,8 @@ static void supervisor_look(struct supervisor *s)
 		s->asked = false;
 		supervisor_feed(s, PLAN_ASKED, 0);
 	}
-	/* where a lease has an end the store is elsewhere, and its silence says nothing: the plan's limit ends the attempt */
-	if (s->c && s->o->wait_ns == 0 && !s->leased && s->plan.phase == PLAN_CAMPAIGNING && supervisor_is_idle(s))
+	if (s->c && s->o->wait_ns == 0 && s->plan.phase == PLAN_CAMPAIGNING &&
+	    (s->leased ? supervisor_sees_another_lead(s) : supervisor_is_idle(s)))
 		supervisor_feed(s, PLAN_ATTEMPTED, 0);
 }
 
