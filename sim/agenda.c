@@ -22,7 +22,7 @@ static bool agenda_before(const struct agenda_event *a, const struct agenda_even
 	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
 }
 
-void agenda_put(struct agenda *a, struct agenda_event event)
+void agenda_put_again(struct agenda *a, struct agenda_event event)
 {
 	size_t i = a->n++;
 
@@ -31,12 +31,17 @@ void agenda_put(struct agenda *a, struct agenda_event event)
 		a->heap = realloc(a->heap, a->room * sizeof *a->heap);
 		CHECK(a->heap);
 	}
-	event.order = a->order++;
 	while (i > 0 && agenda_before(&event, &a->heap[(i - 1) / 2])) {
 		a->heap[i] = a->heap[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
 	a->heap[i] = event;
+}
+
+void agenda_put(struct agenda *a, struct agenda_event event)
+{
+	event.order = a->order++;
+	agenda_put_again(a, event);
 }
 
 struct agenda_event agenda_take(struct agenda *a)

@@ -24,6 +24,8 @@ struct agenda {
 void agenda_init(struct agenda *a);
 void agenda_deinit(struct agenda *a);
 void agenda_put(struct agenda *a, struct agenda_event event);
+/* One that was taken and has to wait: it keeps its order. */
+void agenda_put_again(struct agenda *a, struct agenda_event event);
 /* The earliest one, which must exist. */
 struct agenda_event agenda_take(struct agenda *a);
 

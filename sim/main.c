@@ -158,19 +158,19 @@ static uint8_t *main_keep(struct main_options *o)
 
 static int main_replay(struct main_options *o)
 {
-	struct quorum_mutations mutations = { { false } };
+	struct world_options options = { .transcript = stdout, .ndjson = o->ndjson, .safety_only = o->mutant != NULL };
 	struct runner_result r;
 	uint8_t *keep = main_keep(o);
 
 	if (!o->has_seed)
 		main_fail("which seed?", NULL);
-	if (o->mutant && !mutants_set(&mutations, o->mutant))
+	if (o->mutant && !mutants_set(&options.mutations, o->mutant))
 		main_fail("no such mutant in this program (tenure-sim-mutants has them)", o->mutant);
 	if (o->schedule) {
-		if (!schedule_run(&r, o->schedule, o->seed, &mutations, stdout, o->ndjson))
+		if (!schedule_run(&r, o->schedule, o->seed, &options))
 			main_fail("no such schedule", o->schedule);
 	} else {
-		runner_seed(&r, o->seed, o->order.profile, &o->limits, &mutations, stdout, o->ndjson);
+		runner_seed(&r, o->seed, o->order.profile, &o->limits, &options);
 	}
 	free(keep);
 	if (!o->ndjson)
@@ -196,11 +196,11 @@ int main(int argc, char **argv)
 	if (strcmp(verb, "replay") == 0)
 		return main_replay(&o);
 	if (strcmp(verb, "shrink") == 0 && o.has_seed) {
-		struct quorum_mutations mutations = { { false } };
+		struct world_options options = { .safety_only = o.mutant != NULL };
 
-		if (o.mutant && !mutants_set(&mutations, o.mutant))
+		if (o.mutant && !mutants_set(&options.mutations, o.mutant))
 			main_fail("no such mutant in this program (tenure-sim-mutants has them)", o.mutant);
-		return shrink_seed(o.seed, o.order.profile, &mutations, o.mutant);
+		return shrink_seed(o.seed, o.order.profile, &options, o.mutant);
 	}
 	if (strcmp(verb, "schedules") == 0)
 		return schedule_all(o.order.from, o.order.to);

@@ -20,6 +20,7 @@ enum mutants_duty { MUST = 1, MAY };
 struct mutants_case {
 	const char *name;
 	enum mutants_duty duty;
+	bool liveness;        /* what is no violation of safety counts as well */
 	const char *profiles; /* of the random seeds */
 	const char *note;     /* why it need not be found */
 };
@@ -67,24 +68,25 @@ struct mutants_found {
 /* A mutant must not be "found" by what fails without it as well. */
 static bool mutants_counts(struct mutants_found *f, const char *schedule, enum plan_profile profile)
 {
+	static const struct world_options none;
 	struct runner_result whole;
 
 	if (!f->r.violation.kind[0])
 		return false;
 	if (schedule)
-		schedule_run(&whole, schedule, f->r.seed, NULL, NULL, false);
+		schedule_run(&whole, schedule, f->r.seed, &none);
 	else
-		runner_seed(&whole, f->r.seed, profile, NULL, NULL, NULL, false);
+		runner_seed(&whole, f->r.seed, profile, NULL, NULL);
 	f->found = !whole.violation.kind[0];
 	return f->found;
 }
 
-static void mutants_schedules(struct mutants_found *f, const struct quorum_mutations *m)
+static void mutants_schedules(struct mutants_found *f, const struct world_options *m)
 {
 	for (uint64_t seed = 1; seed <= MUTANTS_SCHEDULE_SEEDS; seed++) {
 		for (size_t i = 0; i < schedule_count; i++) {
 			f->n_schedules++;
-			schedule_run(&f->r, schedule_table[i].name, seed, m, NULL, false);
+			schedule_run(&f->r, schedule_table[i].name, seed, m);
 			f->schedule = schedule_table[i].name;
 			if (mutants_counts(f, f->schedule, PLAN_mix))
 				return;
@@ -93,7 +95,7 @@ static void mutants_schedules(struct mutants_found *f, const struct quorum_mutat
 	f->schedule = NULL;
 }
 
-static void mutants_random(struct mutants_found *f, const struct mutants_case *c, const struct quorum_mutations *m,
+static void mutants_random(struct mutants_found *f, const struct mutants_case *c, const struct world_options *m,
                            double until_s)
 {
 	for (uint64_t seed = 1; runner_wall_s() < until_s; seed++) {
@@ -109,7 +111,7 @@ static void mutants_random(struct mutants_found *f, const struct mutants_case *c
 			CHECK(profile != PLAN_N_PROFILES);
 			f->n_seeds++;
 			f->profile = plan_profile_name(profile);
-			runner_seed(&f->r, seed, profile, NULL, m, NULL, false);
+			runner_seed(&f->r, seed, profile, NULL, m);
 			if (mutants_counts(f, NULL, profile))
 				return;
 			at += n + strspn(at + n, " ");
@@ -128,12 +130,12 @@ static unsigned mutants_index(const char *name)
 /* One row; 1 where it had to be found and was not. */
 static int mutants_one(const struct mutants_case *c, double seconds, FILE *out)
 {
-	struct quorum_mutations m = { { false } };
+	struct world_options m = { .safety_only = !c->liveness };
 	struct mutants_found f = { .found = false };
 	double began_s = runner_wall_s();
 	const char *rule = mutants_rules[mutants_index(c->name)];
 
-	CHECK(mutants_set(&m, c->name));
+	CHECK(mutants_set(&m.mutations, c->name));
 	mutants_schedules(&f, &m);
 	if (!f.found)
 		mutants_random(&f, c, &m, began_s + seconds);

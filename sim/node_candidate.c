@@ -23,6 +23,7 @@ void node_candidate_start(struct world *w, unsigned candidate)
 	struct candidate_settings settings = { .n_addresses = w->plan.n_voters,
 		                               .ttl_ns = w->plan.ttl_ns[candidate],
 		                               .rate_error_ppm = w->plan.rho_ppm,
+		                               .plain = w->plan.plain[candidate],
 		                               .seed = dice_next(&w->application_dice),
 		                               .mutations = w->mutations };
 	char label[16];

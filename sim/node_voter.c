@@ -127,6 +127,7 @@ void node_voter_start(struct world *w, unsigned voter)
 	/* The snapshot of the run before last is kept by the mutant, whatever the superblock says (R25). */
 	if (world_mutant(w, MUTATION_snaptwice) && v->disk.snapshot && v->start == VOTER_UNCLEAN)
 		v->start = VOTER_CLEAN;
+	v->disk.state = s; /* the next write is the one after what is there, not after what was torn */
 	s.run++;
 	disk_write(w, voter, &s, DISK_START);
 }

@@ -38,7 +38,7 @@ enum plan_profile plan_profile_find(const char *name)
 /* Of 100 seeds. Most are steady: they are cheap for the hours that they cover. */
 static enum plan_profile plan_draw_profile(struct dice *d)
 {
-	static const uint8_t shares[][2] = { { 52, PLAN_steady }, { 14, PLAN_storm }, { 14, PLAN_proxy },
+	static const uint8_t shares[][2] = { { 52, PLAN_steady }, { 12, PLAN_storm }, { 10, PLAN_proxy }, { 6, PLAN_duel },
 		                             { 12, PLAN_clocks }, { 4, PLAN_beyond }, { 4, PLAN_crowd } };
 	uint64_t x = dice_below(d, 100);
 
@@ -53,9 +53,15 @@ static void plan_people(struct plan *p, struct dice *d)
 {
 	bool many = p->profile == PLAN_crowd;
 
+	bool duel = p->profile == PLAN_duel;
+
 	p->n_voters = dice_chance(d, 150000) ? 5 : dice_chance(d, 50000) ? 1 : 3;
 	p->n_candidates = (unsigned)(many ? dice_between(d, 5, 8) : dice_between(d, 2, 4));
-	if (many)
+	if (duel)
+		p->n_candidates = (unsigned)dice_between(d, 2, 3);
+	if (duel)
+		p->n_elections = 1;
+	else if (many)
 		p->n_elections = (unsigned)dice_between(d, 5, PLAN_MAX_ELECTIONS);
 	else
 		p->n_elections = dice_chance(d, 500000) ? 1 : (unsigned)dice_between(d, 2, 4);
@@ -75,10 +81,13 @@ static void plan_leases(struct plan *p, struct dice *d)
 		p->max_ttl_v_ms = p->max_ttl_ms / (uint32_t)dice_between(d, 2, 4);
 		p->rho_ppm = dice_chance(d, 500000) ? 1000 : (uint32_t)dice_between(d, 1000, 200000);
 	}
+	if (p->profile == PLAN_duel)
+		p->max_ttl_v_ms = p->max_ttl_ms / 2;
 	for (unsigned i = 0; i < PLAN_MAX_CANDIDATES; i++) {
 		uint64_t max_ns = p->max_ttl_ms * PLAN_MS;
 
 		/* Some ask for more than is granted, some for less. */
+		p->plain[i] = dice_chance(d, p->profile == PLAN_duel ? 400000 : 100000);
 		p->ttl_ns[i] = dice_chance(d, 700000) ? max_ns : dice_between(d, max_ns / 2, 2 * max_ns);
 	}
 }
@@ -99,6 +108,13 @@ static void plan_weather(struct plan *p, struct dice *d)
 	p->rates_at_bound = p->profile == PLAN_clocks || dice_chance(d, 300000);
 	p->chatty = dice_chance(d, 300000);
 	p->hold_factor = storm ? (uint32_t)dice_between(d, 2, 60) : (uint32_t)dice_between(d, 20, 200);
+	if (p->profile == PLAN_duel) {
+		p->delay_ns = dice_between(d, 100000, ttl_ns / 40);
+		p->tail_ppm = (uint32_t)dice_between(d, 10000, 250000);
+		p->pause_ppm = (uint32_t)dice_between(d, 0, 20000);
+		p->hold_factor = (uint32_t)dice_between(d, 1, 12);
+		p->proxied = dice_chance(d, 800000);
+	}
 	p->heal_ns = storm ? dice_between(d, 40, 100) * ttl_ns : dice_between(d, 60, 200) * ttl_ns;
 	if (p->profile == PLAN_crowd)
 		p->heal_ns /= 4;

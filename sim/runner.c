@@ -34,13 +34,14 @@ double runner_cpu_s(void)
 }
 
 void runner_seed(struct runner_result *out, uint64_t seed, enum plan_profile profile, const struct plan_limits *limits,
-                 const struct quorum_mutations *mutations, FILE *transcript, bool ndjson)
+                 const struct world_options *options)
 {
+	static const struct world_options none;
 	struct plan plan;
 	struct world *w;
 
 	plan_make(&plan, seed, profile, limits);
-	w = world_new(&plan, mutations, false, transcript, ndjson);
+	w = world_new(&plan, options ? options : &none);
 	world_run(w);
 	*out = (struct runner_result) { .seed = seed,
 		                        .hash = w->hash,
@@ -96,7 +97,7 @@ static void runner_share(struct runner_sum *sum, const struct runner_order *orde
 	memset(sum, 0, sizeof *sum);
 	for (uint64_t seed = order->from + job; seed <= order->to; seed += order->n_jobs) {
 		*at = seed;
-		runner_seed(&r, seed, order->profile, NULL, NULL, NULL, false);
+		runner_seed(&r, seed, order->profile, NULL, NULL);
 		runner_add(sum, &r);
 		if (r.violation.kind[0])
 			runner_print_violation(&r);

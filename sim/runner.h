@@ -26,8 +26,9 @@ struct runner_order {
 	bool quiet;
 };
 
+/* `limits` and `options` may be NULL. */
 void runner_seed(struct runner_result *out, uint64_t seed, enum plan_profile profile, const struct plan_limits *limits,
-                 const struct quorum_mutations *mutations, FILE *transcript, bool ndjson);
+                 const struct world_options *options);
 /* Prints violations as they come. 0, or -1 where a process failed. */
 int runner_many(struct runner_sum *out, const struct runner_order *order);
 void runner_add(struct runner_sum *sum, const struct runner_result *r);

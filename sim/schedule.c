@@ -26,13 +26,15 @@ static void schedule_plan(struct plan *p, uint64_t seed, const struct schedule *
 }
 
 static void schedule_one(struct runner_result *out, const struct schedule *s, uint64_t seed,
-                         const struct quorum_mutations *mutations, FILE *transcript, bool ndjson)
+                         const struct world_options *options)
 {
+	struct world_options scripted = *options;
 	struct plan plan;
 	struct world *w;
 
 	schedule_plan(&plan, seed, s);
-	w = world_new(&plan, mutations, true, transcript, ndjson);
+	scripted.scripted = true;
+	w = world_new(&plan, &scripted);
 	s->tell(w);
 	*out = (struct runner_result) { .seed = seed,
 		                        .hash = w->hash,
@@ -43,12 +45,11 @@ static void schedule_one(struct runner_result *out, const struct schedule *s, ui
 	world_free(w);
 }
 
-bool schedule_run(struct runner_result *out, const char *name, uint64_t seed, const struct quorum_mutations *mutations,
-                  FILE *transcript, bool ndjson)
+bool schedule_run(struct runner_result *out, const char *name, uint64_t seed, const struct world_options *options)
 {
 	for (size_t i = 0; i < schedule_count; i++)
 		if (strcmp(schedule_table[i].name, name) == 0) {
-			schedule_one(out, &schedule_table[i], seed, mutations, transcript, ndjson);
+			schedule_one(out, &schedule_table[i], seed, options);
 			return true;
 		}
 	return false;
@@ -56,6 +57,7 @@ bool schedule_run(struct runner_result *out, const char *name, uint64_t seed, co
 
 int schedule_all(uint64_t from, uint64_t to)
 {
+	static const struct world_options none;
 	struct runner_result r;
 	uint64_t n_failed = 0;
 
@@ -63,7 +65,7 @@ int schedule_all(uint64_t from, uint64_t to)
 		uint64_t leaderships = 0, failed = 0;
 
 		for (uint64_t seed = from; seed <= to; seed++) {
-			schedule_one(&r, &schedule_table[i], seed, NULL, NULL, false);
+			schedule_one(&r, &schedule_table[i], seed, &none);
 			leaderships += r.counts.leaderships;
 			if (!r.violation.kind[0])
 				continue;

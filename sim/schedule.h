@@ -18,8 +18,7 @@ extern const struct schedule schedule_table[];
 extern const size_t schedule_count;
 
 /* false: no such schedule. */
-bool schedule_run(struct runner_result *out, const char *name, uint64_t seed, const struct quorum_mutations *mutations,
-                  FILE *transcript, bool ndjson);
+bool schedule_run(struct runner_result *out, const char *name, uint64_t seed, const struct world_options *options);
 /* All of them over the seeds. 1: one found a violation. */
 int schedule_all(uint64_t from, uint64_t to);
 

@@ -12,7 +12,7 @@
 struct shrink {
 	uint64_t seed;
 	enum plan_profile profile;
-	const struct quorum_mutations *mutations;
+	const struct world_options *options;
 	char kind[16];
 	struct plan_limits limits;
 	uint8_t *on;
@@ -26,7 +26,7 @@ static bool shrink_fails(struct shrink *s, const struct plan_limits *limits)
 	struct runner_result r;
 
 	s->n_runs++;
-	runner_seed(&r, s->seed, s->profile, limits, s->mutations, NULL, false);
+	runner_seed(&r, s->seed, s->profile, limits, s->options);
 	if (strcmp(r.violation.kind, s->kind) != 0)
 		return false;
 	s->failed_at_ns = r.violation.at_ns;
@@ -137,13 +137,13 @@ static void shrink_print(const struct shrink *s, const struct plan *p, const cha
 	printf("%s\n", n_left ? "" : "none");
 }
 
-int shrink_seed(uint64_t seed, enum plan_profile profile, const struct quorum_mutations *mutations, const char *mutant)
+int shrink_seed(uint64_t seed, enum plan_profile profile, const struct world_options *options, const char *mutant)
 {
-	struct shrink s = { .seed = seed, .profile = profile, .mutations = mutations };
+	struct shrink s = { .seed = seed, .profile = profile, .options = options };
 	struct runner_result r;
 	struct plan plan;
 
-	runner_seed(&r, seed, profile, NULL, mutations, NULL, false);
+	runner_seed(&r, seed, profile, NULL, options);
 	if (!r.violation.kind[0]) {
 		printf("seed %" PRIu64 " does not fail\n", seed);
 		return 0;

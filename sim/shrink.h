@@ -6,6 +6,6 @@
 #include "world.h"
 
 /* Prints what is left and how to replay it. 1: it fails; 0: it does not. */
-int shrink_seed(uint64_t seed, enum plan_profile profile, const struct quorum_mutations *mutations, const char *mutant);
+int shrink_seed(uint64_t seed, enum plan_profile profile, const struct world_options *options, const char *mutant);
 
 #endif

@@ -26,7 +26,7 @@ void world_violate(struct world *w, const char *kind, const char *format, ...)
 {
 	va_list args;
 
-	if (world_failed(w))
+	if (world_failed(w) || (w->safety_only && kind[0] != 'I'))
 		return;
 	snprintf(w->violation.kind, sizeof w->violation.kind, "%s", kind);
 	w->violation.at_ns = w->now_ns;
@@ -63,19 +63,18 @@ uint64_t world_departure_ns(struct world *w, struct world_host *h)
 	return h->paused_until_ns > w->now_ns ? h->paused_until_ns : w->now_ns;
 }
 
-struct world *world_new(const struct plan *plan, const struct quorum_mutations *mutations, bool scripted,
-                        FILE *transcript, bool ndjson)
+struct world *world_new(const struct plan *plan, const struct world_options *options)
 {
 	struct world *w = calloc(1, sizeof *w);
 
 	CHECK(w);
 	w->plan = *plan;
-	w->scripted = scripted;
-	w->transcript = transcript;
-	w->ndjson = ndjson;
+	w->scripted = options->scripted;
+	w->transcript = options->transcript;
+	w->ndjson = options->ndjson;
+	w->safety_only = options->safety_only;
 	w->now_ns = PLAN_S / 1000;
-	if (mutations)
-		w->mutations = *mutations;
+	w->mutations = options->mutations;
 	agenda_init(&w->agenda);
 	dice_seed(&w->network_dice, plan->seed, 2);
 	dice_seed(&w->application_dice, plan->seed, 3);
@@ -90,10 +89,10 @@ struct world *world_new(const struct plan *plan, const struct quorum_mutations *
 		node_voter_init(w, v);
 	for (unsigned i = 0; i < plan->n_candidates; i++)
 		world_put(w, w->now_ns + dice_below(&w->fault_dice, 100 * PLAN_MS), EVENT_CANDIDATE_START, i, 0);
-	for (size_t i = 0; i < plan->n_faults && !scripted; i++)
+	for (size_t i = 0; i < plan->n_faults && !w->scripted; i++)
 		if (plan->faults[i].on && plan->faults[i].at_ns < plan->heal_ns)
 			world_put(w, plan->faults[i].at_ns, EVENT_FAULT, (uint32_t)i, 0);
-	if (!scripted)
+	if (!w->scripted)
 		world_put(w, plan->heal_ns, EVENT_LOOK, 0, 0);
 	return w;
 }
@@ -197,7 +196,7 @@ static void world_step(struct world *w)
 	w->now_ns = e.at_ns;
 	if (h && h->paused_until_ns > w->now_ns) { /* it waits, in its order */
 		e.at_ns = h->paused_until_ns;
-		agenda_put(&w->agenda, e);
+		agenda_put_again(&w->agenda, e);
 		return;
 	}
 	w->counts.events++;

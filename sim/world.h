@@ -156,16 +156,23 @@ struct world {
 	struct world_counts counts;
 	struct world_violation violation;
 	uint64_t hash; /* of everything that happened */
-	bool healed, scripted, check_exclusion;
+	bool healed, scripted;
+	bool safety_only; /* of a mutant: what is no violation of safety does not end the run */
 	uint32_t max_ttl_ms; /* present and largest one */
 	FILE *transcript;
 	bool ndjson;
 	uint64_t trace_seq;
 };
 
-/* `mutations` may be NULL. The world is large: on the heap. `scripted`: no faults and no applications but a schedule's. */
-struct world *world_new(const struct plan *plan, const struct quorum_mutations *mutations, bool scripted,
-                        FILE *transcript, bool ndjson);
+struct world_options {
+	struct quorum_mutations mutations;
+	bool scripted, safety_only;
+	FILE *transcript; /* or NULL */
+	bool ndjson;
+};
+
+/* On the heap: it is large. `scripted`: no faults and no applications but a schedule's. */
+struct world *world_new(const struct plan *plan, const struct world_options *options);
 void world_free(struct world *w);
 /* To the end of its plan, or the first violation. */
 void world_run(struct world *w);
