@@ -124,7 +124,7 @@ static unsigned mutants_index(const char *name)
 	for (unsigned i = 0; i < MUTATION_COUNT; i++)
 		if (strcmp(mutants_names[i], name) == 0)
 			return i;
-	CHECK(!"a mutant of the table is not in the list");
+	CHECK(false); /* a mutant of the table is not in the list */
 }
 
 /* One row; 1 where it had to be found and was not. */

@@ -146,7 +146,7 @@ static void nemesis_voter(struct world *w, const struct plan_fault *f, uint64_t 
 	switch (f->kind) {
 	case FAULT_quorum_crash:
 		n = quorum_majority(w->plan.n_voters);
-		/* fall through */
+		__attribute__((fallthrough));
 	case FAULT_voter_crash:
 		for (unsigned i = 0; i < n; i++, voter = (voter + 1) % w->plan.n_voters) {
 			node_voter_crash(w, voter, false);
