@@ -131,7 +131,8 @@ static void candidate_view_leader(struct candidate_election *e, uint16_t of, con
 		if (!(of >> v & 1) || !candidate_view_same(r, leader))
 			continue;
 		began_unix_ms = candidate_sooner(began_unix_ms, r->began_unix_ms);
-		if (!view->cause)
+		/* one that adopted it does not know that it was handed over */
+		if (!view->cause || r->cause == TENURE_BY_TRANSFER)
 			view->cause = r->cause;
 		if (!view->value_bytes && r->n_value > 0) {
 			view->value_bytes = r->n_value;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "quorum/quorum_store.h"
 
 static struct quorum_seat *quorum_seat_of(struct store_seat *seat)
@@ -22,15 +23,44 @@ static void quorum_seat_input(const struct quorum_seat *seat, struct elector_inp
 	seat->store->sink->seat(seat->client_seat, &in, error);
 }
 
+/* The voters' max_ttl may be less than the default: a lease of which never enough is left would be waited for in vain. */
+static bool quorum_seat_fits(const struct quorum_seat *seat, struct tenure_error *error)
+{
+	const struct quorum_store *s = seat->store;
+	char ttl[48], allowance[48], notice[48];
+	struct candidate_facts facts;
+	uint64_t ttl_ns = s->ttl_ns, left_ns;
+
+	candidate_read_facts(s->session.candidate, &facts);
+	if (facts.max_ttl_ms > 0 && ttl_ns > facts.max_ttl_ms * QUORUM_NS_PER_MS)
+		ttl_ns = facts.max_ttl_ms * QUORUM_NS_PER_MS;
+	left_ns = lease_allowance_ns(ttl_ns, s->rate_error_ppm);
+	if (seat->notice_ns < left_ns)
+		return true;
+	(void)error_set(error, TENURE_EUNSAFE, 0,
+	                "unsafe timings: D(ttl) > grace + kill_margin is broken: %s <= %s (ttl %s, the voters' "
+	                "max_ttl); lower the "
+	                "grace, or ask for this ttl",
+	                text_from_duration(left_ns, allowance, sizeof allowance),
+	                text_from_duration(seat->notice_ns, notice, sizeof notice),
+	                text_from_duration(ttl_ns, ttl, sizeof ttl));
+	return false;
+}
+
 static void quorum_seat_tell(struct quorum_seat *seat)
 {
 	const struct quorum_core *core = &seat->store->session;
 	struct elector_input in = { .kind = ELECTOR_UNREACHED };
+	struct tenure_error error = TENURE_ERROR_INIT;
 
 	if (core->failed != 0) {
 		in.kind = ELECTOR_FAILED;
 		in.code = core->failed;
 		quorum_seat_input(seat, in, &core->why);
+	} else if (core->reached && !quorum_seat_fits(seat, &error)) {
+		in.kind = ELECTOR_FAILED;
+		in.code = TENURE_EUNSAFE;
+		quorum_seat_input(seat, in, &error);
 	} else if (core->reached) {
 		in.kind = ELECTOR_REACHED;
 		quorum_seat_input(seat, in, NULL);
@@ -94,7 +124,7 @@ int quorum_seat_take(struct store *store, const struct store_join *join, void *c
 	seat = calloc(1, sizeof *seat);
 	if (!seat)
 		return error_set(error, TENURE_ENOMEM, 0, "no memory for a candidacy");
-	*seat = (struct quorum_seat) { .store = s, .client_seat = client_seat };
+	*seat = (struct quorum_seat) { .store = s, .client_seat = client_seat, .notice_ns = join->notice_ns };
 	memcpy(seat->name, join->election, strlen(join->election) + 1);
 	entry.user = seat;
 	code = candidate_enter(s->session.candidate, &entry, &seat->election);

@@ -76,8 +76,9 @@ struct quorum_seat {
 	void *client_seat;
 	struct candidate_election *election; /* NULL: a later candidacy of this session has taken its place */
 	char name[NAMES_ELECTION_ROOM];
-	bool held;      /* GRANTED was told, and neither LOST nor RELEASED */
-	bool releasing; /* the elector waits for RELEASED */
+	uint64_t notice_ns; /* what must be left of a grant that is told */
+	bool held;          /* GRANTED was told, and neither LOST nor RELEASED */
+	bool releasing;     /* the elector waits for RELEASED */
 };
 
 struct quorum_watch {

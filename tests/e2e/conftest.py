@@ -8,6 +8,17 @@ import pytest
 
 from command import Command, on_disk
 from run_kit import Kit
+from voter_kit import Cluster
+
+
+def use_voters(command, max_ttl="2s"):
+    """The command's store are three voters of its own from now on."""
+    command.cluster = Cluster(command, os.path.join(command.directory, "voters"), "--max-ttl", max_ttl)
+    for voter in command.cluster.voters:
+        voter.start()
+    command.store = "quorum://" + ",".join(voter.address for voter in command.cluster.voters)
+    command.env["TENURE_STORE"] = command.store
+    command.env["TENURE_TTL"] = max_ttl
 
 
 @pytest.fixture
@@ -25,9 +36,17 @@ def disk_dir():
 
 
 @pytest.fixture
-def cli(tenure, disk_dir):
+def store():
+    """Which kind of store: tests that hold for every kind are parametrised with several."""
+    return "file"
+
+
+@pytest.fixture
+def cli(tenure, disk_dir, store):
     """The command with a store of its own; what it started is ended afterwards."""
     command = Command(tenure, disk_dir)
+    if store == "quorum":
+        use_voters(command)
     yield command
     command.clean_up()
 
