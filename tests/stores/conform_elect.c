@@ -77,6 +77,35 @@ static void elections_of_one_session_are_led_side_by_side(void **state)
 	close_session(t);
 }
 
+#define THOUSAND 1000
+
+/* A lease for each would be a thousand renewals: one session renews them all. */
+static void a_thousand_elections_of_one_session_stay_led_beyond_their_first_deadline(void **state)
+{
+	static struct tenure_candidacy *c[THOUSAND];
+	static uint64_t tokens[THOUSAND];
+	struct tenure_grant grant = { 0 };
+	struct tenure *t;
+
+	if (fixture_has(HAS_ENDLESS_LEASE))
+		return; /* descriptors are what counts there */
+	t = open_session(*state, "thousand");
+	for (int i = 0; i < THOUSAND; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof name, "job-%d", i);
+		c[i] = campaign(t, name);
+	}
+	for (int i = 0; i < THOUSAND; i++)
+		tokens[i] = await_lead(c[i]);
+	assert_true(tenure_leads(c[THOUSAND - 1], &grant));
+	while (now_ns() <= grant.deadline_ns)
+		assert_int_equal(tenure_wait(c[0], TENURE_ENDED, MILLISECONDS(20)), TENURE_TIMEOUT);
+	for (int i = 0; i < THOUSAND; i++)
+		assert_true(tenure_holds(c[i], tokens[i]));
+	close_session(t);
+}
+
 static void those_who_wait_lead_in_the_order_in_which_they_came(void **state)
 {
 	struct actor *a[5];
@@ -249,6 +278,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(tokens_rise_over_resigning_again_and_again),
 	TEST(tokens_rise_over_reopening_the_store),
 	TEST(elections_of_one_session_are_led_side_by_side),
+	TEST(a_thousand_elections_of_one_session_stay_led_beyond_their_first_deadline),
 	TEST(those_who_wait_lead_in_the_order_in_which_they_came),
 	TEST(a_higher_priority_goes_before_those_who_came_first),
 	TEST(of_many_threads_never_two_lead_at_once),
