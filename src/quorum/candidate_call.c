@@ -380,7 +380,7 @@ void candidate_call_ask_ok(struct candidate_election *e, struct candidate_peer *
 		all = !(candidate_call_useful(c) & (uint16_t) ~(call->answered | call->refused));
 		if (candidate_count(call->answered) >= q || (all && call->answered))
 			candidate_call_finish(call, 0);
-		else if (candidate_count(call->refused) >= q)
+		else if (all) /* one that took it may be why others say that it is over already: all are heard */
 			candidate_call_finish(call, error_set(&call->error, TENURE_NOT_LEADING, 0,
 			                                      "that tenure of election '%s' is over", e->name));
 	}

@@ -21,7 +21,7 @@ PURE = ["base/buf", "base/crc32c", "base/heap", "base/identity", "base/names", "
 # caller's own buffer.
 ALLOWED = set("""
     memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr
-    __memcpy_chk __memmove_chk __memset_chk __stack_chk_fail _GLOBAL_OFFSET_TABLE_
+    __memcpy_chk __memmove_chk __memset_chk __stack_chk_fail _GLOBAL_OFFSET_TABLE_ __popcountdi2
     calloc malloc free realloc reallocarray
     SHA256Init SHA256Update SHA256Final
     check_failed error_set error_clear error_copy error_retryable
