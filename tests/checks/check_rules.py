@@ -22,7 +22,8 @@ MUTABLE = {
 FORBIDDEN = ["strcpy", "stpcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi", "atol", "atoll", "atof", "gets",
              "localtime", "gmtime", "ctime", "asctime", "tmpnam", "mktemp"]
 # signal.h: for the numbers; a call would be seen in the object.
-PURE_HEADERS = re.compile(r"signal\.h|stdbool\.h|stddef\.h|stdint\.h|string\.h|limits\.h|stdlib\.h|sha256\.h|tenure/\w+\.h|[a-z]+/\w+\.h")
+PURE_HEADERS = re.compile(r"signal\.h|stdbool\.h|stddef\.h|stdint\.h|stdlib\.h|string\.h|limits\.h|sha256\.h|"
+                          r"tenure/\w+\.h|[a-z]+/\w+\.h")
 
 
 def code_of(path):
