@@ -6,6 +6,7 @@
 
 #define CANDIDATE_BACK_OFF_NS     UINT64_C(10000000)
 #define CANDIDATE_BACK_OFF_MAX_NS UINT64_C(1000000000)
+#define CANDIDATE_RESOLVE_NS      UINT64_C(5000000000)
 #define CANDIDATE_SILENCE_NS      UINT64_C(200000000) /* a connection is given up after it at the earliest */
 
 /* ---- sending ---- */
@@ -107,6 +108,7 @@ void candidate_connected(struct candidate *c, unsigned voter, struct candidate_n
 	wire_out_reset(&p->out);
 	p->frame_open = false;
 	p->first_round = p->round + 1;
+	p->n_opened = 0;
 	candidate_connection_hello(c, p);
 }
 
@@ -183,6 +185,19 @@ static uint64_t candidate_connection_silence_ns(const struct candidate *c)
 	return most_ns > CANDIDATE_SILENCE_NS ? most_ns : CANDIDATE_SILENCE_NS;
 }
 
+/*
+ * Of a connection that does not stand yet too: the kernel repeats a lost SYN after 1, 3, 7 s, long after the network is
+ * back. A name may take longer, to be resolved.
+ */
+static uint64_t candidate_connection_limit_ns(const struct candidate *c, const struct candidate_peer *p)
+{
+	const char *address = c->addresses ? c->addresses[p->v] : "";
+	bool named = address[0] != '[' && strspn(address, "0123456789.:") != strlen(address);
+
+	return candidate_connection_silence_ns(c) +
+	       (named && p->link == CANDIDATE_CONNECTING ? CANDIDATE_RESOLVE_NS : 0);
+}
+
 static void candidate_connection_tick_one(struct candidate *c, struct candidate_peer *p)
 {
 	uint64_t now_ns = c->now.at.boot_ns;
@@ -194,9 +209,11 @@ static void candidate_connection_tick_one(struct candidate *c, struct candidate_
 		p->link = CANDIDATE_CONNECTING;
 		p->wants_connect = true;
 		p->connect_at_ns = CANDIDATE_NEVER_NS;
+		p->unanswered_ns = now_ns;
 		return;
 	}
-	if (p->unanswered_ns != CANDIDATE_NEVER_NS && now_ns >= p->unanswered_ns + candidate_connection_silence_ns(c)) {
+	if (p->unanswered_ns != CANDIDATE_NEVER_NS &&
+	    now_ns >= p->unanswered_ns + candidate_connection_limit_ns(c, p)) {
 		(void)error_set(&error, TENURE_EUNREACHABLE, 0, "it does not answer");
 		candidate_connection_abandon(c, p, &error);
 	} else if (p->out.failed || wire_out_pending(&p->out) > CANDIDATE_MAX_UNSENT) {
@@ -228,7 +245,7 @@ uint64_t candidate_connection_next_ns(const struct candidate *c)
 		}
 		at_ns = candidate_sooner(at_ns, p->renew_at_ns);
 		if (p->unanswered_ns != CANDIDATE_NEVER_NS)
-			at_ns = candidate_sooner(at_ns, p->unanswered_ns + candidate_connection_silence_ns(c));
+			at_ns = candidate_sooner(at_ns, p->unanswered_ns + candidate_connection_limit_ns(c, p));
 	}
 	return at_ns;
 }

@@ -246,6 +246,16 @@ void candidate_election_tell(struct candidate_election *e, unsigned what)
 
 /* ---- names on connections ---- */
 
+static void candidate_election_open_as(struct candidate *c, struct candidate_peer *p, uint32_t handle, const char *name)
+{
+	candidate_connection_put(c, p,
+	                         &(struct wire_item) { .type = WIRE_OPEN,
+	                                               .handle = handle,
+	                                               .open.name = { (const uint8_t *)name, strlen(name) } });
+	if (handle >= p->n_opened)
+		p->n_opened = handle + 1;
+}
+
 void candidate_election_open(struct candidate_election *e, struct candidate_peer *p)
 {
 	struct candidate_part *part = &e->parts[p->v];
@@ -256,10 +266,10 @@ void candidate_election_open(struct candidate_election *e, struct candidate_peer
 	part->open_conn = p->conn_no;
 	part->open_round = p->round;
 	part->open_heard = false;
-	candidate_connection_put(e->c, p,
-	                         &(struct wire_item) { .type = WIRE_OPEN,
-	                                               .handle = e->handle,
-	                                               .open.name = { (const uint8_t *)e->name, strlen(e->name) } });
+	/* On a new connection those below it may have nothing to say: the gap is bridged by what is no name, and denied. */
+	while (e->handle >= p->n_opened + QUORUM_HANDLE_GAP)
+		candidate_election_open_as(e->c, p, p->n_opened + QUORUM_HANDLE_GAP - 1, "-");
+	candidate_election_open_as(e->c, p, e->handle, e->name);
 }
 
 struct candidate_election *candidate_election_of(struct candidate *c, struct candidate_peer *p, uint32_t handle,

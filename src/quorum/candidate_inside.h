@@ -44,6 +44,7 @@ struct candidate_peer { /* one address, and the voter found there */
 
 	uint32_t conn_no, round,
 	        first_round; /* rounds go on over connections, so that an older one's are known (R28) */
+	uint32_t n_opened;   /* a handle below it was opened on this connection, or bridged */
 	bool frame_open;
 	struct wire_out out;
 	struct candidate_round rounds[CANDIDATE_ROUNDS];

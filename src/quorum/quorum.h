@@ -9,16 +9,18 @@
 
 #include "base/names.h"
 
-#define QUORUM_DEFAULT_PORT         7420
-#define QUORUM_MAX_VOTERS           9
-#define QUORUM_TERM_MAX             ((UINT64_C(1) << 48) - 1)
-#define QUORUM_EPOCH_MAX            32767u
-#define QUORUM_STEP                 (UINT64_C(1) << 20) /* of the ceiling (R22) */
-#define QUORUM_LEAP                 (UINT64_C(1) << 28) /* R15 */
-#define QUORUM_LEAP_EVERY_NS        UINT64_C(10000000000)
-#define QUORUM_VALUE_MAX_BYTES      4096
-#define QUORUM_MAX_WAITERS          1024 /* per election */
-#define QUORUM_MAX_ELECTIONS        (1u << 20)
+#define QUORUM_DEFAULT_PORT    7420
+#define QUORUM_MAX_VOTERS      9
+#define QUORUM_TERM_MAX        ((UINT64_C(1) << 48) - 1)
+#define QUORUM_EPOCH_MAX       32767u
+#define QUORUM_STEP            (UINT64_C(1) << 20) /* of the ceiling (R22) */
+#define QUORUM_LEAP            (UINT64_C(1) << 28) /* R15 */
+#define QUORUM_LEAP_EVERY_NS   UINT64_C(10000000000)
+#define QUORUM_VALUE_MAX_BYTES 4096
+#define QUORUM_MAX_WAITERS     1024 /* per election */
+#define QUORUM_MAX_ELECTIONS   (1u << 20)
+/* A handle may be so far beyond those that are open: a voter keeps a table of them. */
+#define QUORUM_HANDLE_GAP           64
 #define QUORUM_ADDRESS_ROOM         264 /* "[host]:port" and the terminator */
 #define QUORUM_DEFAULT_MAX_TTL_MS   10000u
 #define QUORUM_DEFAULT_MAX_TTL_V_MS 1000u

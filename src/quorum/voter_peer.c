@@ -5,9 +5,6 @@
 #include "base/error.h"
 #include "quorum/voter_inside.h"
 
-#define VOTER_HANDLE_GAP                                                                                               \
-	64 /* a handle may be so far beyond the ones that are known: they are dense, but frames may get lost */
-
 /* ---- what is said ---- */
 
 static void voter_peer_put(struct voter *v, struct voter_peer *p, const struct wire_item *item, uint32_t round)
@@ -212,7 +209,7 @@ static int voter_peer_room(struct voter_peer *p, uint32_t handle, struct tenure_
 	struct voter_handle *handles;
 	uint32_t room = p->room ? p->room : 4;
 
-	if (handle >= p->n_handles + VOTER_HANDLE_GAP || handle >= QUORUM_MAX_ELECTIONS)
+	if (handle >= p->n_handles + QUORUM_HANDLE_GAP || handle >= QUORUM_MAX_ELECTIONS)
 		return error_set(error, TENURE_EPROTO, 0, "OPEN of handle %u where %u are open: they are dense", handle,
 		                 p->n_handles);
 	while (room <= handle)
