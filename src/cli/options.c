@@ -17,7 +17,8 @@
 
 static const struct cli_option options_store[] = {
 	{ "store", 's', CLI_TEXT, "URL",
-	  "what decides, as file:DIR (default: file:/var/lib/tenure for root, else file:~/.local/state/tenure)",
+	  "what decides: file:DIR, or quorum://HOST:PORT,HOST:PORT,HOST:PORT (default: file:/var/lib/tenure for root, "
+	  "else file:~/.local/state/tenure)",
 	  COMMON(store), 0, 0 },
 	{ "id", 0, CLI_TEXT, "ID", "the candidate's label for people, 1 to 64 bytes (default: the host's name)",
 	  COMMON(id), 0, 0 },

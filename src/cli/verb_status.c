@@ -189,7 +189,8 @@ const struct cli_verb verb_status = {
 	        "  tenure status nightly-report -o json | jq .leader.token\n"
 	        "\n"
 	        "An election that nobody ever led is shown without a leader; that is no error. On a file "
-	        "store leases do not run out, so expires_in_ms and ttl_ms are null.\n"
+	        "store leases do not run out, so expires_in_ms and ttl_ms are null. On a quorum store voters tells "
+	        "how many of them answer.\n"
 	        "\n"
 	        "exit codes: 0 shown; 64 bad usage; 69 the store was not reached; 74 the disk failed; 76 an "
 	        "election is damaged or of another version: the others are shown.",
