@@ -105,6 +105,11 @@ static void nemesis_network(struct world *w, const struct plan_fault *f, uint64_
 	case FAULT_partial:
 		nemesis_cut_host(w, host, f->arg, 1 + (f->arg >> 16) % 3, until_ns);
 		return;
+	case FAULT_nudge:
+		for (unsigned v = 0; v < w->plan.n_voters; v++)
+			if (w->candidates[candidate].conns[v])
+				proxy_nudge(w, w->candidates[candidate].conns[v]);
+		return;
 	case FAULT_reset:
 		if (c && c->connected) {
 			network_close(w, c, NETWORK_TO_VOTER, w->now_ns);
@@ -238,6 +243,7 @@ void nemesis_strike(struct world *w, uint32_t index)
 	case FAULT_isolate:
 	case FAULT_partial:
 	case FAULT_reset:
+	case FAULT_nudge:
 	case FAULT_loss:
 	case FAULT_delay:
 	case FAULT_reorder:

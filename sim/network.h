@@ -73,6 +73,8 @@ void proxy_send(struct world *w, struct network_conn *c, enum network_direction 
                 size_t n_bytes, uint64_t departure_ns);
 /* A peer of the voter's present process for this connection, the opening repeated if it is a new one; false: none. */
 bool proxy_peer(struct world *w, struct network_conn *c);
+/* Nudges for all that this connection has opened, as if old ones came late: fairness hangs on them, safety must not (R33). */
+void proxy_nudge(struct world *w, struct network_conn *c);
 /* Does the frame speak of a handle that has been opened for another election since? */
 bool proxy_outdated(const struct network_conn *c, const struct network_chunk *chunk);
 

@@ -125,6 +125,7 @@ static bool plan_kind_fits(const struct plan *p, unsigned kind)
 	switch (kind) {
 	case FAULT_reorder:
 	case FAULT_duplicate:
+	case FAULT_nudge:
 		return p->proxied;
 	case FAULT_wrong_clock:
 		return p->profile == PLAN_clocks;
@@ -144,6 +145,8 @@ static void plan_weights(const struct plan *p, struct dice *d, uint32_t weights[
 			weights[i] = 1;
 		if (!plan_kind_fits(p, i))
 			weights[i] = 0;
+		if (i == FAULT_nudge && p->profile == PLAN_duel)
+			weights[i] *= 16;
 		if (i == FAULT_wrong_clock || i == FAULT_beyond_rate)
 			weights[i] *= 4;
 	}

@@ -44,6 +44,7 @@ enum plan_profile {
 	X(delay, "a link is slow for a while")                                                                         \
 	X(reorder, "frames overtake each other")                                                                       \
 	X(duplicate, "frames come twice")                                                                              \
+	X(nudge, "old nudges come again: a candidate campaigns out of turn")                                            \
 	X(pause, "a process stands still")                                                                             \
 	X(pause_call, "a process stands still between reading the clock and sending")                                  \
 	X(suspend, "a host is suspended: RAW stands still, BOOTTIME does not")                                         \

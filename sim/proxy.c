@@ -59,7 +59,7 @@ bool proxy_outdated(const struct network_conn *c, const struct network_chunk *ch
 	if (!c->proxied || !c->n_handles || wire_frame_read(&f, chunk->bytes, chunk->n, &n) != WIRE_OK)
 		return false;
 	while (wire_frame_item(&f, &item) == WIRE_OK)
-		if (proxy_names_handle(item.type) && item.handle < c->n_handles &&
+		if (item.type != WIRE_NUDGE && proxy_names_handle(item.type) && item.handle < c->n_handles &&
 		    c->handle_order[item.handle] > chunk->sent_order)
 			return true;
 	return false;
@@ -204,4 +204,20 @@ bool proxy_peer(struct world *w, struct network_conn *c)
 		               (unsigned long long)c->number, c->voter);
 	node_voter_bytes(w, c, c->opening.data, c->opening.n);
 	return c->voter_open;
+}
+
+void proxy_nudge(struct world *w, struct network_conn *c)
+{
+	struct wire_out out;
+
+	wire_out_init(&out);
+	wire_out_begin(&out, 1, 0);
+	for (uint32_t i = 0; i < c->n_handles; i++)
+		if (c->handle_order[i])
+			wire_out_put(&out, &(struct wire_item) { .type = WIRE_NUDGE, .handle = i, .term = 0 });
+	wire_out_close(&out);
+	if (wire_out_pending(&out))
+		network_put(w, c, w->now_ns + w->plan.delay_ns, EVENT_TO_CANDIDATE,
+		            network_chunk_new(out.data + out.begin, wire_out_pending(&out)));
+	wire_out_deinit(&out);
 }

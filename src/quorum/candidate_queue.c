@@ -205,12 +205,14 @@ void candidate_queue_nudge(struct candidate_election *e, struct candidate_peer *
 		return;
 	CANDIDATE_EACH_PEER(c, o)
 	n += o->useful && e->parts[o->v].nudge_until_ns > now_ns;
-	if (n >= candidate_quorum(c)) {
+	/* Nudged and beaten again and again: two who are nudged at once would split the votes for ever in step. */
+	if (n >= candidate_quorum(c) && e->losses <= 1) {
 		e->nudged = true;
 		candidate_campaign_start(e);
 	} else if (e->state == CANDIDATE_WAITING) { /* too few: their queues disagree, or some are gone */
-		e->campaign_at_ns =
-		        candidate_sooner(e->campaign_at_ns, part->nudge_until_ns + candidate_queue_jitter_ns(e));
+		e->campaign_at_ns = candidate_sooner(e->campaign_at_ns,
+		                                     (n >= candidate_quorum(c) ? now_ns : part->nudge_until_ns) +
+		                                             candidate_queue_jitter_ns(e));
 	}
 }
 
