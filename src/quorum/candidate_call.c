@@ -321,6 +321,11 @@ static void candidate_call_post(struct candidate_call *call, const struct store_
 	candidate_call_send_all(c, call);
 }
 
+static bool candidate_call_is_unknown(struct candidate_call *call, const struct store_view *view)
+{
+	return view->led && call->to[0] && candidate_call_resolve(call, view) == TENURE_ENOENT;
+}
+
 static void candidate_call_check_read(struct candidate_call *call)
 {
 	struct candidate_election *e = call->e;
@@ -338,10 +343,14 @@ static void candidate_call_check_read(struct candidate_call *call)
 			return;
 		}
 	}
-	if (call->kind == CANDIDATE_CALL_READ)
+	if (call->kind == CANDIDATE_CALL_READ) {
 		candidate_call_finish(call, 0);
-	else
+	} else if (!all && candidate_call_is_unknown(call, &c->view)) {
+		error_clear(
+		        &call->error); /* one that has just come waits at some voters earlier than at others: hear all */
+	} else {
 		candidate_call_post(call, &c->view);
+	}
 }
 
 void candidate_call_read_r(struct candidate_election *e, struct candidate_peer *p, const struct wire_item *i,
