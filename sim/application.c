@@ -38,7 +38,7 @@ void application_enter(struct world *w, unsigned candidate, unsigned election)
 	struct world_candidate *c = &w->candidates[candidate];
 	struct world_seat *seat = &c->seats[election];
 	struct candidate_entry entry = { .election = w->elections[election],
-		                         .priority = dice_chance(&w->application_dice, 200000)
+		                         .priority = !w->scripted && dice_chance(&w->application_dice, 200000)
 		                                             ? (uint16_t)dice_below(&w->application_dice, 4)
 		                                             : 0,
 		                         .value = w->elections[election],
@@ -70,7 +70,8 @@ void application_release(struct world *w, unsigned candidate, unsigned election,
 	seat->ending = true;
 	if (w->transcript)
 		transcript_say(w, "c%u gives %s up%s%s", candidate, w->elections[election], *to ? " to " : "", to);
-	candidate_release(seat->core, to, *to ? TENURE_BY_TRANSFER : TENURE_BY_RESIGN, node_candidate_now(w, candidate));
+	candidate_release(seat->core, to, *to ? TENURE_BY_TRANSFER : TENURE_BY_RESIGN,
+	                  node_candidate_now(w, candidate));
 }
 
 void application_start(struct world *w, unsigned candidate)

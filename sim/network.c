@@ -168,7 +168,7 @@ void network_voter_gone(struct world *w, unsigned voter)
 		if (!c->candidate_open)
 			continue;
 		/* A proxy may keep its side. Else a reset comes, at once or when something is sent to the dead host. */
-		if (!c->proxied || w->healed || dice_chance(&w->network_dice, 500000))
+		if (!c->proxied || w->healed || (!w->scripted && dice_chance(&w->network_dice, 500000)))
 			network_close(w, c, NETWORK_TO_CANDIDATE, w->now_ns + (w->scripted ? 0 : wait_ns));
 	}
 }
@@ -269,6 +269,22 @@ void network_forget_held(struct world *w)
 {
 	for (struct network_held *h; (h = w->held);) {
 		w->held = h->next;
+		network_unrefer(h->conn);
+		free(h->chunk);
+		free(h);
+	}
+}
+
+void network_forget_held_of(struct world *w, unsigned candidate, unsigned voter)
+{
+	struct network_held **at = &w->held, *h;
+
+	while ((h = *at)) {
+		if (h->conn->candidate != candidate || h->conn->voter != voter || h->direction != NETWORK_TO_VOTER) {
+			at = &h->next;
+			continue;
+		}
+		*at = h->next;
 		network_unrefer(h->conn);
 		free(h->chunk);
 		free(h);

@@ -141,6 +141,7 @@ static void node_voter_serve(struct world *w, unsigned voter)
 		                           .snapshot = clean ? v->disk.snapshot : NULL,
 		                           .n_snapshot_bytes = clean ? v->disk.n_snapshot : 0,
 		                           .hash_seed = { dice_next(&w->disk_dice), dice_next(&w->disk_dice) },
+		                           .limits = { .max_elections = w->plan.max_records },
 		                           .mutations = w->mutations };
 	int code = voter_new(&v->core, &settings, node_voter_now(w, voter));
 

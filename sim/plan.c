@@ -38,8 +38,9 @@ enum plan_profile plan_profile_find(const char *name)
 /* Of 100 seeds. Most are steady: they are cheap for the hours that they cover. */
 static enum plan_profile plan_draw_profile(struct dice *d)
 {
-	static const uint8_t shares[][2] = { { 52, PLAN_steady }, { 12, PLAN_storm }, { 10, PLAN_proxy }, { 6, PLAN_duel },
-		                             { 12, PLAN_clocks }, { 4, PLAN_beyond }, { 4, PLAN_crowd } };
+	static const uint8_t shares[][2] = { { 52, PLAN_steady }, { 12, PLAN_storm },  { 10, PLAN_proxy },
+		                             { 6, PLAN_duel },    { 12, PLAN_clocks }, { 4, PLAN_beyond },
+		                             { 4, PLAN_crowd } };
 	uint64_t x = dice_below(d, 100);
 
 	for (unsigned i = 0;; i++) {

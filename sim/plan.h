@@ -23,7 +23,7 @@
 	X(proxy, "storm, through a proxy that delays, doubles, reorders and keeps frames over restarts")               \
 	X(clocks, "storm, rates at the bound, and one clock of each host wrong without bound")                         \
 	X(beyond, "storm, and clocks beyond the bound: tokens alone are checked")                                      \
-	X(duel, "two or three, one election, short holds, messages as late as the lease is long")                              \
+	X(duel, "two or three, one election, short holds, messages as late as the lease is long")                      \
 	X(crowd, "many candidates and elections on every session")
 
 enum plan_profile {
@@ -44,7 +44,7 @@ enum plan_profile {
 	X(delay, "a link is slow for a while")                                                                         \
 	X(reorder, "frames overtake each other")                                                                       \
 	X(duplicate, "frames come twice")                                                                              \
-	X(nudge, "old nudges come again: a candidate campaigns out of turn")                                            \
+	X(nudge, "old nudges come again: a candidate campaigns out of turn")                                           \
 	X(pause, "a process stands still")                                                                             \
 	X(pause_call, "a process stands still between reading the clock and sending")                                  \
 	X(suspend, "a host is suspended: RAW stands still, BOOTTIME does not")                                         \
@@ -87,6 +87,7 @@ struct plan {
 	uint64_t delay_ns, jitter_ns;
 	uint32_t tail_ppm, loss_ppm, pause_ppm; /* of messages; of calls */
 	uint64_t pause_ns;
+	uint32_t max_records;            /* elections that a voter remembers; 0: its default */
 	bool plain[PLAN_MAX_CANDIDATES]; /* RENEW for each election instead of sessions */
 	bool proxied, tokens_only, chatty, rates_at_bound;
 	uint32_t hold_factor; /* how long a holder keeps an election, in tenths of max_ttl */

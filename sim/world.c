@@ -195,7 +195,10 @@ static void world_step(struct world *w)
 
 	w->now_ns = e.at_ns;
 	if (h && h->paused_until_ns > w->now_ns) { /* it waits, in its order */
-		e.at_ns = h->paused_until_ns;
+		/* Afterwards a loop may look at its sockets first, or at its timers. */
+		bool later = e.kind == EVENT_VOTER_TIMER || e.kind == EVENT_CANDIDATE_TIMER;
+
+		e.at_ns = h->paused_until_ns + (later && (w->scripted || e.order % 2) ? PLAN_MS : 0);
 		agenda_put_again(&w->agenda, e);
 		return;
 	}

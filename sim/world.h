@@ -157,7 +157,7 @@ struct world {
 	struct world_violation violation;
 	uint64_t hash; /* of everything that happened */
 	bool healed, scripted;
-	bool safety_only; /* of a mutant: what is no violation of safety does not end the run */
+	bool safety_only;    /* of a mutant: what is no violation of safety does not end the run */
 	uint32_t max_ttl_ms; /* present and largest one */
 	FILE *transcript;
 	bool ndjson;

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories about the length of leases and what a candidate counts (R8, R9, R16, R17, R20, R26, R27, R29). */
+#include "schedule_stories.h"
+#include "steps.h"
+
+void schedule_shape_plain(struct plan *p)
+{
+	p->plain[0] = true;
+}
+
+/* R8: the repeat of c0's vote comes after its RENEW, and must not make the lease shorter. */
+void schedule_tell_shrink(struct world *w)
+{
+	steps_up(w);
+	steps_hold(w, 0, 0, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE));
+	steps_lead(w, 0, 0);
+	steps_hold(w, 0, 0, NETWORK_TO_VOTER, 0);
+	steps_join(w, 1, 0);
+	steps_some_ms(w, 20, 60);
+	steps_cut(w, 0, 2, true);
+	steps_run_ms(w, 1100);
+	steps_some_ms(w, 5, 250);
+	steps_cut(w, 0, 0, true);
+	steps_cut(w, 0, 1, true);
+	network_release_held(w, 0, 0, NETWORK_TO_VOTER);
+	steps_some_ms(w, 503, 530);
+	steps_push(w, 1, 200);
+	steps_run_ms(w, 300);
+}
+
+/* R16: c0 wins again at once; the long leases of its earlier term are over. */
+void schedule_tell_cover(struct world *w)
+{
+	steps_up(w);
+	steps_lead(w, 0, 0);
+	steps_some_ms(w, 300, 600);
+	steps_release(w, 0, 0, "");
+	steps_run_ms(w, 2);
+	for (unsigned v = 0; v < 3; v++)
+		steps_hold(w, 0, v, NETWORK_TO_VOTER, STEPS_BIT(WIRE_RENEW));
+	steps_join(w, 0, 0);
+	steps_push(w, 0, 100);
+	steps_join(w, 1, 0);
+	steps_some_ms(w, 503, 530);
+	steps_push(w, 1, 300);
+	steps_run_ms(w, 200);
+}
+
+/* R9: v0's answer to the campaign before comes within this one. */
+void schedule_tell_answer(struct world *w)
+{
+	steps_up(w);
+	for (unsigned i = 1; i <= 2; i++) /* they wait behind c0, whose host dies */
+		steps_cut(w, i, 2 - i, true);
+	steps_lead(w, 0, 0);
+	steps_join(w, 1, 0);
+	steps_join(w, 2, 0);
+	steps_run_ms(w, 50);
+	steps_cut(w, 1, 1, false);
+	steps_cut(w, 2, 0, false);
+	steps_run_ms(w, 1200);
+	steps_hold(w, 1, 0, NETWORK_TO_CANDIDATE, STEPS_BIT(WIRE_ACK));
+	steps_hold(w, 1, 1, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE));
+	steps_cut(w, 1, 2, true);
+	steps_release(w, 0, 0, "");
+	steps_nudge(w, 1);
+	steps_some_ms(w, 252, 256);
+	steps_hold(w, 1, 0, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE));
+	network_forget_held_of(w, 1, 1);
+	steps_hold(w, 1, 1, NETWORK_TO_VOTER, 0);
+	steps_push(w, 1, 20);
+	steps_let_go(w, 1, 0, NETWORK_TO_CANDIDATE);
+	steps_run_ms(w, 5);
+	steps_push(w, 2, 150);
+	steps_run_ms(w, 100);
+}
+
+/* R17, R20: the answers come when their leases are over, and another one has led since. */
+void schedule_tell_late(struct world *w)
+{
+	steps_up(w);
+	for (unsigned v = 0; v < 3; v++)
+		steps_hold(w, 1, v, NETWORK_TO_CANDIDATE, STEPS_BIT(WIRE_ACK));
+	steps_join(w, 1, 0);
+	steps_some_ms(w, 20, 60);
+	steps_pause_ms(w, 1, 620);
+	for (unsigned v = 0; v < 3; v++)
+		steps_let_go(w, 1, v, NETWORK_TO_CANDIDATE);
+	steps_some_ms(w, 490, 510);
+	steps_join(w, 2, 0);
+	steps_push(w, 2, 60);
+	steps_some_ms(w, 5, 20);
+	steps_release(w, 2, 0, "");
+	steps_run_ms(w, 600);
+}
+
+/* R20: c1 stands still, its leases run out, c2 leads and gives up; the answers to c1's renewals come only now. */
+void schedule_tell_lapse(struct world *w)
+{
+	steps_up(w);
+	steps_lead(w, 1, 0);
+	steps_some_ms(w, 300, 700);
+	for (unsigned v = 0; v < 3; v++)
+		steps_hold(w, 1, v, NETWORK_TO_CANDIDATE, STEPS_BIT(WIRE_ACK) | STEPS_BIT(WIRE_S_ACK));
+	steps_join(w, 2, 0);
+	for (unsigned v = 1; v < 3; v++)
+		steps_hold(w, 1, v, NETWORK_TO_VOTER, STEPS_BIT(WIRE_SESSION_RENEW));
+	steps_some_ms(w, 1020, 1060);
+	steps_push(w, 2, 300);
+	steps_some_ms(w, 5, 20);
+	steps_release(w, 2, 0, "");
+	steps_run_ms(w, 5);
+	for (unsigned v = 0; v < 3; v++) {
+		steps_let_go(w, 1, v, NETWORK_TO_VOTER);
+		steps_let_go(w, 1, v, NETWORK_TO_CANDIDATE);
+	}
+	steps_run_ms(w, 700);
+}
+
+/* R26: max_ttl is raised, and the voters that granted by it die before it is durable. */
+void schedule_tell_max_ttl(struct world *w)
+{
+	steps_up(w);
+	for (unsigned v = 0; v < 3; v++)
+		node_voter_set_max_ttl(w, v, 500);
+	steps_run_ms(w, 2500);
+	steps_cut(w, 0, 2, true);
+	steps_lead(w, 0, 0);
+	steps_join(w, 1, 0);
+	steps_some_ms(w, 400, 700);
+	for (unsigned v = 0; v < 3; v++) {
+		w->voters[v].disk.write_ns = 600 * PLAN_MS;
+		node_voter_set_max_ttl(w, v, 1000);
+	}
+	steps_some_ms(w, 270, 290);
+	steps_cut(w, 0, 0, true);
+	steps_cut(w, 0, 1, true);
+	for (unsigned v = 0; v < 2; v++) {
+		w->voters[v].disk.write_ns = PLAN_MS;
+		steps_restart(w, v);
+	}
+	steps_some_ms(w, 503, 520);
+	steps_push(w, 1, 300);
+	steps_run_ms(w, 300);
+}
+
+void schedule_shape_records(struct plan *p)
+{
+	p->n_elections = 3;
+	p->max_records = 2;
+}
+
+/* R27: there is room for two elections; the record of the first gives way, its terms must not come again. */
+void schedule_tell_records(struct world *w)
+{
+	steps_up(w);
+	steps_lead(w, 0, 0);
+	steps_some_ms(w, 5, 100);
+	steps_release(w, 0, 0, "");
+	steps_run_ms(w, 20);
+	node_candidate_crash(w, 0, WORLD_NEVER);
+	steps_run_ms(w, 100);
+	steps_lead(w, 1, 1);
+	steps_lead(w, 1, 2);
+	steps_some_ms(w, 5, 100);
+	node_candidate_crash(w, 1, WORLD_NEVER);
+	steps_run_ms(w, 2500);
+	steps_lead(w, 2, 0);
+	steps_run_ms(w, 100);
+}
