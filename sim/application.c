@@ -42,7 +42,7 @@ void application_enter(struct world *w, unsigned candidate, unsigned election)
 		                                             ? (uint16_t)dice_below(&w->application_dice, 4)
 		                                             : 0,
 		                         .value = w->elections[election],
-		                         .value_bytes = dice_below(&w->application_dice, 12),
+		                         .value_bytes = w->scripted ? 0 : dice_below(&w->application_dice, 12),
 		                         .user = seat };
 
 	if (!w->scripted && dice_chance(&w->application_dice, 200000))

@@ -208,13 +208,21 @@ bool proxy_peer(struct world *w, struct network_conn *c)
 
 void proxy_nudge(struct world *w, struct network_conn *c)
 {
+	struct world_voter *v = &w->voters[c->voter];
+	struct voter_now now = { dial_read(&v->host.dial, w->now_ns), 0 };
 	struct wire_out out;
 
 	wire_out_init(&out);
 	wire_out_begin(&out, 1, 0);
-	for (uint32_t i = 0; i < c->n_handles; i++)
+	for (uint32_t i = 0; i < c->n_handles; i++) {
+		struct wire_item item = { .type = WIRE_NUDGE, .handle = i };
+		struct voter_slot slot;
+
+		if (v->core && i < w->plan.n_elections && voter_look(v->core, w->elections[i], now, &slot))
+			item.term = slot.term;
 		if (c->handle_order[i])
-			wire_out_put(&out, &(struct wire_item) { .type = WIRE_NUDGE, .handle = i, .term = 0 });
+			wire_out_put(&out, &item);
+	}
 	wire_out_close(&out);
 	if (wire_out_pending(&out))
 		network_put(w, c, w->now_ns + w->plan.delay_ns, EVENT_TO_CANDIDATE,

@@ -137,7 +137,7 @@ void schedule_tell_max_ttl(struct world *w)
 	steps_cut(w, 0, 1, true);
 	for (unsigned v = 0; v < 2; v++) {
 		w->voters[v].disk.write_ns = PLAN_MS;
-		steps_restart(w, v);
+		steps_restart(w, v, 7);
 	}
 	steps_some_ms(w, 503, 520);
 	steps_push(w, 1, 300);

@@ -43,9 +43,10 @@ void schedule_tell_quiet(struct world *w)
 	steps_until(w, end_ns - dice_between(&w->fault_dice, 90 * PLAN_MS, 150 * PLAN_MS));
 	votes_campaign(w);
 	steps_run_ms(w, 5);
+	steps_hold(w, 1, 2, NETWORK_TO_VOTER, UINT64_MAX);
 	network_forget_held_of(w, 0, 2);
 	steps_hold(w, 0, 2, NETWORK_TO_VOTER, 0);
-	steps_restart(w, 2);
+	steps_restart(w, 2, 1);
 	votes_win(w, end_ns);
 }
 
@@ -56,6 +57,7 @@ void schedule_tell_live(struct world *w)
 	steps_until(w, end_ns - dice_between(&w->fault_dice, 90 * PLAN_MS, 150 * PLAN_MS));
 	votes_campaign(w);
 	steps_run_ms(w, 5);
+	steps_hold(w, 1, 2, NETWORK_TO_VOTER, UINT64_MAX);
 	steps_let_go(w, 0, 2, NETWORK_TO_VOTER);
 	votes_win(w, end_ns);
 }
@@ -74,7 +76,7 @@ static void votes_repeat(struct world *w, bool late)
 	if (late)
 		steps_hold(w, 1, 2, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE));
 	steps_some_ms(w, 225, 235);
-	steps_pause_ms(w, 1, 350);
+	steps_pause_ms(w, 1, 375);
 	steps_until(w, end_ns - dice_between(&w->fault_dice, 10 * PLAN_MS, 30 * PLAN_MS));
 	steps_let_go(w, 0, 2, NETWORK_TO_VOTER);
 	votes_win(w, end_ns);
@@ -104,15 +106,16 @@ void schedule_tell_hold(struct world *w)
 	steps_cut(w, 0, 2, false);
 	steps_cut(w, 1, 1, true);
 	steps_lead(w, 1, 0);
-	steps_some_ms(w, 300, 500);
+	/* v1's terms must be as high as v2's will be, else c0 bids too low (R16); its own hold is over by then. */
+	steps_restart(w, 1, 1);
 	steps_join(w, 0, 0);
-	steps_some_ms(w, 200, 240);
+	steps_some_ms(w, 1050, 1300);
 	steps_cut(w, 1, 2, true);
-	steps_restart(w, 2);
+	steps_restart(w, 2, 1);
 	steps_some_ms(w, 502, 520); /* its quiet time */
 	network_release_held(w, 0, 2, NETWORK_TO_VOTER);
 	steps_run_ms(w, 3);
-	steps_push(w, 0, 250);
+	steps_nudge(w, 0);
 	steps_run_ms(w, 100);
 }
 
@@ -125,7 +128,7 @@ void schedule_tell_session(struct world *w)
 	steps_join(w, 1, 0);
 	steps_some_ms(w, 500, 900);
 	steps_hold(w, 0, 0, NETWORK_TO_CANDIDATE, STEPS_BIT(WIRE_HELLO_R));
-	steps_restart(w, 0);
+	steps_restart(w, 0, 7);
 	steps_some_ms(w, 1010, 1100); /* its hold */
 	steps_push(w, 1, 300);
 	steps_run_ms(w, 200);

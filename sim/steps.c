@@ -69,7 +69,8 @@ void steps_nudge(struct world *w, unsigned candidate)
 {
 	if (world_failed(w))
 		return;
-	for (unsigned v = 0; v < w->plan.n_voters; v++)
+	/* Backwards: what the later voters know counts already when two have spoken. */
+	for (unsigned v = w->plan.n_voters; v-- > 0;)
 		if (w->candidates[candidate].conns[v])
 			proxy_nudge(w, w->candidates[candidate].conns[v]);
 	steps_until(w, w->now_ns + w->plan.delay_ns + 1);
@@ -107,7 +108,7 @@ static bool steps_done_up(const struct world *w, void *arg)
 	return w->voters[*(unsigned *)arg].state == VOTER_UP;
 }
 
-void steps_restart(struct world *w, unsigned voter)
+void steps_restart(struct world *w, unsigned voter, unsigned again)
 {
 	if (world_failed(w))
 		return;
@@ -115,7 +116,7 @@ void steps_restart(struct world *w, unsigned voter)
 	world_put(w, w->now_ns + PLAN_MS, EVENT_VOTER_START, voter, 0);
 	world_run_till(w, w->now_ns + PLAN_S, steps_done_up, &voter);
 	for (unsigned i = 0; i < w->plan.n_candidates && !world_failed(w); i++)
-		if (w->candidates[i].conns[voter] && !w->links[i][voter].drop[0])
+		if ((again >> i & 1) && w->candidates[i].conns[voter] && !w->links[i][voter].drop[0])
 			proxy_peer(w, w->candidates[i].conns[voter]);
 }
 

@@ -30,8 +30,8 @@ void steps_push(struct world *w, unsigned candidate, uint64_t ms);
 void steps_cut(struct world *w, unsigned candidate, unsigned voter, bool cut);
 void steps_hold(struct world *w, unsigned candidate, unsigned voter, enum network_direction direction, uint64_t types);
 void steps_let_go(struct world *w, unsigned candidate, unsigned voter, enum network_direction direction);
-/* Killed, and back at once; a proxy keeps the connections and opens them again. */
-void steps_restart(struct world *w, unsigned voter);
+/* Killed, and back at once; a proxy keeps the connections and opens those of the candidates in `again` (bits) at once. */
+void steps_restart(struct world *w, unsigned voter, unsigned again);
 void steps_pause_ms(struct world *w, unsigned candidate, uint64_t ms);
 /* When the candidate's belief ends, as things stand: true time. */
 uint64_t steps_end_ns(const struct world *w, unsigned candidate, unsigned election);
