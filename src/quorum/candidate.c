@@ -87,7 +87,7 @@ uint64_t candidate_retry_ns(const struct candidate *c)
 
 uint64_t candidate_nudge_ns(const struct candidate *c)
 {
-	return 3 * candidate_rtt_ns(c) + 2 * QUORUM_NS_PER_MS;
+	return 3 * candidate_rtt_ns(c) + QUORUM_NUDGE_SLACK_NS;
 }
 
 static void candidate_init_peer(struct candidate *c, unsigned v)

@@ -270,7 +270,7 @@ uint64_t candidate_ttl_v_now_ns(const struct candidate *c);
 uint64_t candidate_heartbeat_ns(const struct candidate *c);
 uint64_t candidate_retry_ns(const struct candidate *c);
 uint64_t candidate_rtt_ns(const struct candidate *c);
-uint64_t candidate_nudge_ns(const struct candidate *c); /* 3*RTT + 2 ms (R33) */
+uint64_t candidate_nudge_ns(const struct candidate *c); /* 3*RTT + 20 ms (R33) */
 static inline uint64_t candidate_sooner(uint64_t a_ns, uint64_t b_ns)
 {
 	return a_ns < b_ns ? a_ns : b_ns;

@@ -4,7 +4,6 @@
 #include "quorum/voter_inside.h"
 
 #define VOTER_TICKET_SLACK_MS UINT64_C(10000)
-#define VOTER_NUDGE_SLACK_NS  UINT64_C(2000000)
 #define VOTER_MAX_INTERESTS   (4 * QUORUM_MAX_ELECTIONS)
 #define VOTER_NUDGE_AGAIN_NS  UINT64_C(1000000000) /* when all have been nudged in vain: from the head again */
 
@@ -125,8 +124,8 @@ static void voter_queue_nudge(struct voter *v, struct voter_election *e, struct 
 	p = voter_peer_at(v, voter_interest_at(v, next)->peer);
 	nudge.handle = voter_interest_at(v, next)->handle;
 	v->stats.nudges++;
-	/* R33: it counts for 3*RTT + 2 ms, then the next one is nudged; R35: not before the successor's time. */
-	x->nudge_ns = instant_sum(now.at.boot_ns, 3 * voter_session_rtt_ns(v, p) + VOTER_NUDGE_SLACK_NS);
+	/* R33: it counts for 3*RTT + 20 ms, then the next one is nudged; R35: not before the successor's time. */
+	x->nudge_ns = instant_sum(now.at.boot_ns, 3 * voter_session_rtt_ns(v, p) + QUORUM_NUDGE_SLACK_NS);
 	if (x->nudge_ns < x->reserved_ns)
 		x->nudge_ns = x->reserved_ns;
 	voter_push(v, p, &nudge);

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-/* 3*RTT + 2 ms, at the RTT that is taken before the first estimate */
-#define NUDGE_MS 5
+/* 3*RTT + 20 ms, at the RTT that is taken before the first estimate */
+#define NUDGE_MS 23
 
 /* ---- R33 ---- */
 
@@ -84,9 +84,9 @@ static void a_nudge_counts_for_three_round_trips_of_the_one_that_is_nudged(void 
 	SAY("c wait job 0 2", "queued job 1");
 	SAY("a release job 1", "rel_ok job 2");
 	HEARS("b", "nudge job 1");
-	AT(61);
+	AT(79);
 	HEARS("c", "");
-	AT(62);
+	AT(80);
 	HEARS("c", "nudge job 1");
 	kit_free(k);
 }
@@ -103,9 +103,9 @@ static void a_round_trip_is_clamped(void **state)
 	SAY("b wait job 0 1", "queued job 0");
 	SAY("c wait job 0 2", "queued job 1");
 	SAY("a release job 1", "rel_ok job 2");
-	AT(3001); /* c's own session is over by then; it waits all the same */
+	AT(3019); /* c's own session is over by then; it waits all the same */
 	HEARS("c", "");
-	AT(3002);
+	AT(3020);
 	HEARS("c", "nudge job 1");
 	kit_free(k);
 }
@@ -293,7 +293,7 @@ static void the_place_is_kept_for_three_round_trips_only(void **state)
 	HEARS("c", "nudge job 1");
 	AT(5);
 	SAY("b vote job 2", "nak job held 1 1");
-	AT(6);
+	AT(NUDGE_MS);
 	HEARS("b", "nudge job 1");
 	SAY("b vote job 2", "ack job 2 1000");
 	kit_free(k);
