@@ -183,7 +183,7 @@ void candidate_queue_pre_r(struct candidate_election *e, struct candidate_peer *
 	}
 }
 
-/* R33, R34: a nudge is a hint that counts for 3*RTT + 2 ms; with q of them VOTE at once. */
+/* R33, R34: a nudge is a hint that counts for 3*RTT + 20 ms; with q of them VOTE at once. */
 void candidate_queue_nudge(struct candidate_election *e, struct candidate_peer *p, const struct wire_item *i)
 {
 	struct candidate *c = e->c;
