@@ -275,15 +275,19 @@ void network_forget_held(struct world *w)
 	}
 }
 
-void network_forget_held_of(struct world *w, unsigned candidate, unsigned voter)
+void network_forget_held_of(struct world *w, unsigned candidate, unsigned voter, enum network_direction direction,
+                            unsigned n_keep)
 {
 	struct network_held **at = &w->held, *h;
+	unsigned n = network_n_held(w, candidate, voter, direction);
 
 	while ((h = *at)) {
-		if (h->conn->candidate != candidate || h->conn->voter != voter || h->direction != NETWORK_TO_VOTER) {
+		if (h->conn->candidate != candidate || h->conn->voter != voter || h->direction != direction) {
 			at = &h->next;
 			continue;
 		}
+		if (n-- <= n_keep)
+			return;
 		*at = h->next;
 		network_unrefer(h->conn);
 		free(h->chunk);

@@ -67,8 +67,9 @@ struct network_chunk *network_chunk_new(const uint8_t *bytes, size_t n_bytes);
 unsigned network_release_held(struct world *w, unsigned candidate, unsigned voter, enum network_direction direction);
 unsigned network_n_held(const struct world *w, unsigned candidate, unsigned voter, enum network_direction direction);
 void network_forget_held(struct world *w);
-/* Of one link, to the voter. */
-void network_forget_held_of(struct world *w, unsigned candidate, unsigned voter);
+/* Of one link and direction, all but the last `n_keep`. */
+void network_forget_held_of(struct world *w, unsigned candidate, unsigned voter, enum network_direction direction,
+                            unsigned n_keep);
 
 /* proxy.c */
 void proxy_send(struct world *w, struct network_conn *c, enum network_direction direction, const uint8_t *bytes,

@@ -66,7 +66,7 @@ void schedule_tell_answer(struct world *w)
 	steps_nudge(w, 1);
 	steps_some_ms(w, 252, 256);
 	steps_hold(w, 1, 0, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE));
-	network_forget_held_of(w, 1, 1);
+	network_forget_held_of(w, 1, 1, NETWORK_TO_VOTER, 0);
 	steps_hold(w, 1, 1, NETWORK_TO_VOTER, 0);
 	steps_push(w, 1, 20);
 	steps_let_go(w, 1, 0, NETWORK_TO_CANDIDATE);
@@ -94,27 +94,51 @@ void schedule_tell_late(struct world *w)
 	steps_run_ms(w, 600);
 }
 
-/* R20: c1 stands still, its leases run out, c2 leads and gives up; the answers to c1's renewals come only now. */
+/*
+ * R20: c0's renewals come late, c1 leads and gives up; then they are adopted, and their answers still lie within the lease
+ * that was asked for. They must not bring an old term back.
+ */
 void schedule_tell_lapse(struct world *w)
 {
+	uint64_t end_ns;
+
 	steps_up(w);
-	steps_lead(w, 1, 0);
+	steps_lead(w, 0, 0);
 	steps_some_ms(w, 300, 700);
 	for (unsigned v = 0; v < 3; v++)
-		steps_hold(w, 1, v, NETWORK_TO_CANDIDATE, STEPS_BIT(WIRE_ACK) | STEPS_BIT(WIRE_S_ACK));
-	steps_join(w, 2, 0);
-	for (unsigned v = 1; v < 3; v++)
-		steps_hold(w, 1, v, NETWORK_TO_VOTER, STEPS_BIT(WIRE_SESSION_RENEW));
-	steps_some_ms(w, 1020, 1060);
-	steps_push(w, 2, 300);
-	steps_some_ms(w, 5, 20);
-	steps_release(w, 2, 0, "");
-	steps_run_ms(w, 5);
-	for (unsigned v = 0; v < 3; v++) {
-		steps_let_go(w, 1, v, NETWORK_TO_VOTER);
-		steps_let_go(w, 1, v, NETWORK_TO_CANDIDATE);
-	}
+		steps_hold(w, 0, v, NETWORK_TO_VOTER, STEPS_BIT(WIRE_RENEW));
+	for (unsigned v = 0; v < 3; v++) /* else R13 alone would refuse what comes late */
+		steps_hold(w, 1, v, NETWORK_TO_VOTER, STEPS_BIT(WIRE_ATTACH));
+	steps_join(w, 1, 0);
+	end_ns = steps_end_ns(w, 0, 0);
+	steps_until(w, end_ns + dice_between(&w->fault_dice, 4 * PLAN_MS, 10 * PLAN_MS));
+	steps_push(w, 1, 100);
+	steps_some_ms(w, 1, 10);
+	steps_release(w, 1, 0, "");
+	steps_run_ms(w, 3);
+	for (unsigned v = 0; v < 3; v++)
+		steps_let_go(w, 0, v, NETWORK_TO_VOTER);
 	steps_run_ms(w, 700);
+}
+
+/* R3: v0 reads its clock, stands still, and only then gets the renewal that it is to answer. */
+void schedule_tell_stale(struct world *w)
+{
+	struct world_host *h = &w->voters[0].host;
+
+	steps_up(w);
+	steps_cut(w, 0, 2, true);
+	steps_lead(w, 0, 0);
+	steps_join(w, 1, 0);
+	steps_some_ms(w, 1100, 1300);
+	h->stale = dial_read(&h->dial, w->now_ns);
+	h->paused_until_ns = w->now_ns + 230 * PLAN_MS;
+	steps_run_ms(w, 240);
+	steps_cut(w, 0, 0, true);
+	steps_cut(w, 0, 1, true);
+	steps_until(w, h->paused_until_ns + 770 * PLAN_MS + dice_below(&w->fault_dice, 30 * PLAN_MS));
+	steps_push(w, 1, 300);
+	steps_run_ms(w, 100);
 }
 
 /* R26: max_ttl is raised, and the voters that granted by it die before it is durable. */

@@ -44,7 +44,7 @@ void schedule_tell_quiet(struct world *w)
 	votes_campaign(w);
 	steps_run_ms(w, 5);
 	steps_hold(w, 1, 2, NETWORK_TO_VOTER, UINT64_MAX);
-	network_forget_held_of(w, 0, 2);
+	network_forget_held_of(w, 0, 2, NETWORK_TO_VOTER, 0);
 	steps_hold(w, 0, 2, NETWORK_TO_VOTER, 0);
 	steps_restart(w, 2, 1);
 	votes_win(w, end_ns);
@@ -79,6 +79,10 @@ static void votes_repeat(struct world *w, bool late)
 	steps_pause_ms(w, 1, 375);
 	steps_until(w, end_ns - dice_between(&w->fault_dice, 10 * PLAN_MS, 30 * PLAN_MS));
 	steps_let_go(w, 0, 2, NETWORK_TO_VOTER);
+	/* The last repeat alone: with an older answer first the campaign would be given up as too late. */
+	if (late)
+		network_forget_held_of(w, 1, 2, NETWORK_TO_VOTER, 1);
+	network_forget_held_of(w, 1, 2, NETWORK_TO_CANDIDATE, late ? 0 : 1);
 	votes_win(w, end_ns);
 }
 
@@ -128,6 +132,7 @@ void schedule_tell_session(struct world *w)
 	steps_join(w, 1, 0);
 	steps_some_ms(w, 500, 900);
 	steps_hold(w, 0, 0, NETWORK_TO_CANDIDATE, STEPS_BIT(WIRE_HELLO_R));
+	steps_hold(w, 0, 0, NETWORK_TO_VOTER, STEPS_BIT(WIRE_LIST)); /* R32 would notice */
 	steps_restart(w, 0, 7);
 	steps_some_ms(w, 1010, 1100); /* its hold */
 	steps_push(w, 1, 300);

@@ -211,7 +211,7 @@ static void world_step(struct world *w)
 		network_arrive(w, &e);
 	else
 		world_process_event(w, &e);
-	if (h && h->stale.boot_ns && h->paused_until_ns <= w->now_ns)
+	if (h && h->stale.boot_ns && h->paused_until_ns < w->now_ns)
 		h->stale = INSTANT_ZERO;
 }
 

@@ -2,27 +2,37 @@
 /* Campaigns: R16 to R18. */
 #include "quorum/candidate_inside.h"
 
-/* The q-th smallest of the voters' last known terms, 0 where unknown. */
+/*
+ * The q-th smallest of the last known terms of the voters that may vote now, 0 where it is not known yet. One that is not
+ * reached, or in its hold, must not count as low: where q voters are left, each of them has to be outbid.
+ */
 static uint64_t candidate_campaign_known(const struct candidate_election *e)
 {
 	const struct candidate *c = e->c;
-	uint64_t sorted[QUORUM_MAX_VOTERS] = { 0 };
-	unsigned n = 0, q = candidate_quorum(c), n_members = c->config.n_members;
+	uint64_t sorted[QUORUM_MAX_VOTERS] = { 0 }, highest = 0;
+	unsigned n = 0, q = candidate_quorum(c);
 
 	for (unsigned v = 0; v < c->n_addresses; v++) {
-		uint64_t term = c->peers[v].useful ? e->parts[v].known_term : 0;
-		unsigned at = n++;
+		const struct candidate_peer *p = &c->peers[v];
+		uint64_t term = e->parts[v].known_term;
+		unsigned at = n;
 
+		if (!p->useful)
+			continue;
+		if (term > highest)
+			highest = term;
+		if (c->now.at.boot_ns < p->hold_until_ns)
+			continue;
 		for (; at > 0 && sorted[at - 1] > term; at--)
 			sorted[at] = sorted[at - 1];
 		sorted[at] = term;
+		n++;
 	}
 	if (MUTANT(c, highest))
-		return sorted[n - 1];
-	/* members that no address leads to are unknown: zeros before all */
-	if (n_members > n)
-		return q > n_members - n ? sorted[q - (n_members - n) - 1] : 0;
-	return sorted[n - n_members + q - 1]; /* addresses that lead to no member are zeros, not members */
+		return highest;
+	if (n == 0)
+		return 0;
+	return sorted[q && q <= n ? q - 1 : n - 1];
 }
 
 /* R16. Not the highest known term: a voter in a crash loop would drag all others with it. */
@@ -125,6 +135,11 @@ void candidate_campaign_lose(struct candidate_election *e)
 {
 	struct candidate *c = e->c;
 
+	if (MUTANT(c, renewany) && !e->won) { /* as if it believed */
+		candidate_campaign_win(e);
+		candidate_election_arm(e);
+		return;
+	}
 	if (e->won && !e->over) {
 		c->n_led--;
 		candidate_group_set_mask(e, 0);
@@ -134,10 +149,7 @@ void candidate_campaign_lose(struct candidate_election *e)
 	e->state = CANDIDATE_OUT;
 	e->campaign_at_ns = e->attach_at_ns = CANDIDATE_NEVER_NS;
 	e->losses++;
-	if (MUTANT(c, renewany))
-		CANDIDATE_EACH_PEER(c, p)
-	candidate_heartbeat_attach(e, p);
-	else candidate_release_begin(e, false, "", 0);
+	candidate_release_begin(e, false, "", 0);
 	if (e->joined)
 		candidate_queue_back_off(e);
 	candidate_election_arm(e);

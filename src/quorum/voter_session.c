@@ -100,6 +100,10 @@ static struct voter_session *voter_session_of(const struct voter_call *c, uint64
 
 	if (s && s->sid == sid)
 		return s;
+	if (MUTANT(v, noepoch) && s && sid >> 32 != v->disk.run) {
+		s->sid = sid;
+		return s;
+	}
 	if (MUTANT(v, noepoch) && !s && sid >> 32 != v->disk.run) {
 		uint32_t index = voter_session_make(v, &c->p->inc, sid, c->now.at);
 
