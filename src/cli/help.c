@@ -7,27 +7,28 @@
 #include "cli/verbs.h"
 
 #define HELP_INDENT 28
-#define HELP_WIDTH  100
+#define HELP_WIDTH  80
 
 void help_all(FILE *to)
 {
-	(void)fputs("Tenure gives a group of processes exactly one leader, and makes sure that a former one can do no "
-	            "harm.\n"
+	(void)fputs("Tenure gives a group of processes exactly one leader, and makes sure that a\n"
+	            "former one can do no harm.\n"
 	            "\n"
 	            "usage: tenure VERB [OPTION...]\n"
 	            "\n",
 	            to);
 	for (size_t i = 0; verbs_at(i); i++)
 		(void)fprintf(to, "  %-10s  %s\n", verbs_at(i)->name, verbs_at(i)->summary);
-	(void)fputs(
-	        "\n"
-	        "Start the same program in as many terminals or services of this host as you like; it runs in one:\n"
-	        "\n"
-	        "  tenure run nightly-report -- ./report.sh\n"
-	        "  tenure status nightly-report\n"
-	        "\n"
-	        "'tenure VERB --help' tells more about a verb, man tenure the whole story.\n",
-	        to);
+	(void)fputs("\n"
+	            "Start the same program in as many terminals or services as you like; it runs in\n"
+	            "one of them: of this host, or of all hosts that reach the same voters.\n"
+	            "\n"
+	            "  tenure run nightly-report -- ./report.sh\n"
+	            "  tenure status nightly-report\n"
+	            "  tenure run report -s quorum://10.0.0.1,10.0.0.2,10.0.0.3 -- ./report.sh\n"
+	            "\n"
+	            "'tenure VERB --help' tells more about a verb, man tenure the whole story.\n",
+	            to);
 }
 
 void help_usage(FILE *to, const struct cli_verb *verb)

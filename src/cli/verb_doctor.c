@@ -20,6 +20,7 @@
 #include "base/fs.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "cli/doctor_quorum.h"
 #include "cli/output.h"
 #include "client/registry.h"
 #include "client/url.h"
@@ -250,7 +251,7 @@ static bool verb_doctor_is_volatile(const struct url *url)
 	return false;
 }
 
-static int verb_doctor_store(const struct cli *cli, struct output_findings *f)
+static int verb_doctor_store(struct cli *cli, struct output_findings *f)
 {
 	struct tenure_error error = TENURE_ERROR_INIT;
 	struct url url;
@@ -262,6 +263,8 @@ static int verb_doctor_store(const struct cli *cli, struct output_findings *f)
 	output_finding(f, "store", json_string(url.scheme), "", OUTPUT_OK, "%.300s", cli->store_url);
 	if (strcmp(url.scheme, "file") == 0)
 		verb_doctor_directory(f, url.path, verb_doctor_is_volatile(&url));
+	if (strcmp(url.scheme, "quorum") == 0)
+		return doctor_quorum_rows(cli, f, url.path);
 	return 0;
 }
 
@@ -302,13 +305,14 @@ static int verb_doctor_run(struct cli *cli, void *options)
 const struct cli_verb verb_doctor = {
 	.name = "doctor",
 	.arguments = "",
-	.summary = "what this host and this store offer: clocks, containment, limits",
+	.summary = "what this host and this store offer: clocks, containment, voters",
 	.help = "Looks at what leadership depends on here, changes nothing, and gives each point a verdict: "
 	        "\"ok\"; \"weak\", where a promise is smaller than it could be and the detail says why; \"unsafe\", "
 	        "where Tenure would refuse to work or could not keep its promise.\n"
 	        "\n"
 	        "  tenure doctor\n"
-	        "  tenure doctor --store file:/srv/tenure -o json | jq '.[] | select(.verdict != \"ok\")'\n"
+	        "  tenure doctor --store quorum://10.0.0.1,10.0.0.2,10.0.0.3\n"
+	        "  tenure doctor -o json | jq '.[] | select(.verdict != \"ok\")'\n"
 	        "\n"
 	        "exit codes: 0 nothing is unsafe; 78 something is; 64 bad usage.",
 	.needs = CLI_STORE | CLI_OUTPUT,

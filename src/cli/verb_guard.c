@@ -372,15 +372,15 @@ static int verb_guard_run(struct cli *cli, void *options)
 const struct cli_verb verb_guard = {
 	.name = "guard",
 	.arguments = "[show|reset] RESOURCE",
-	.summary = "admit a token, or refuse one that is older than what was here already",
+	.summary = "admit a token, or refuse one that is older than what was here",
 	.help = "Remembers the greatest token that was ever admitted to RESOURCE, the mark, on disk, and refuses any\n"
 	        "smaller one: so a late write of a former leader does no harm. With CMD, the token is compared and "
 	        "CMD\n"
 	        "is run while nobody else is inside; without, it is compared only.\n"
 	        "\n"
-	        "  tenure run report -- sh -c 'make-report >new && tenure guard report --token $TENURE_TOKEN -- mv new "
-	        "report.html'\n"
-	        "  tenure guard show report                            # the mark, 0 where no token ever came\n"
+	        "  tenure run report -- sh -c 'make-report >new &&\n"
+	        "      tenure guard report --token $TENURE_TOKEN -- mv new report.html'\n"
+	        "  tenure guard show report                            # the mark; 0: no token yet\n"
 	        "  tenure guard reset report                           # asks\n"
 	        "  tenure guard reset report --present 7 --to 3 --yes  # for scripts\n"
 	        "\n"

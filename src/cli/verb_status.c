@@ -85,6 +85,20 @@ static void verb_status_rows_of_leader(struct output_table *table, const struct 
 		                 output_printable(text, sizeof text, (const char *)v->value, v->value_bytes));
 }
 
+/* A leader's own ttl is not known to others: what is shown is what was negotiated for the settings of this call. */
+static void verb_status_ttl(struct output_table *table, const struct store_view *v)
+{
+	char ttl[64], text[128];
+
+	if (v->ttl_ns == NS_NEVER) {
+		verb_status_line(table, "ttl", "none: leads until it ends or hands over");
+		return;
+	}
+	(void)snprintf(text, sizeof text, "%s with these settings; the leader may have another",
+	               text_from_duration(v->ttl_ns, ttl, sizeof ttl));
+	verb_status_line(table, "ttl", text);
+}
+
 static int verb_status_table(const struct cli *cli, const char *election, const struct store_view *v)
 {
 	struct output_table table;
@@ -97,9 +111,7 @@ static int verb_status_table(const struct cli *cli, const char *election, const 
 		verb_status_rows_of_leader(&table, v);
 	else
 		verb_status_line(&table, "leader", "none");
-	verb_status_line(&table, "ttl",
-	                 v->ttl_ns == NS_NEVER ? "none: leads until it ends or hands over"
-	                                       : text_from_duration(v->ttl_ns, text, sizeof text));
+	verb_status_ttl(&table, v);
 	if (v->voters_of > 0) {
 		(void)snprintf(text, sizeof text, "%u of %u", v->voters_up, v->voters_of);
 		verb_status_line(&table, "voters up", text);

@@ -83,13 +83,13 @@ static int verb_watch_run(struct cli *cli, void *options)
 const struct cli_verb verb_watch = {
 	.name = "watch",
 	.arguments = "ELECTION",
-	.summary = "follow an election: one JSON record a change, the present state first",
+	.summary = "follow an election: one JSON record a change, its state first",
 	.help = "Prints one line of JSON for each change of the election, beginning with its present state, "
 	        "until it is interrupted. leader and token are those after the change, null while nobody "
 	        "leads. Events:\n"
 	        "\n"
 	        "  elected      leader began to lead\n"
-	        "  transferred  leader began to lead because the one before handed over to it by name\n"
+	        "  transferred  leader began to lead: the one before handed over to it by name\n"
 	        "  resigned     the leader gave up; nobody leads\n"
 	        "  expired      the leader died or its lease ran out; nobody leads\n"
 	        "  none         nobody leads, and it is not known why\n"

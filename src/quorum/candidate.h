@@ -183,5 +183,7 @@ struct candidate_facts {
 	uint64_t frames_sent, frames_received, renew_rounds;
 };
 void candidate_read_facts(const struct candidate *c, struct candidate_facts *out);
+/* Which voters do not answer, and why: TENURE_EUNREACHABLE in *error. */
+void candidate_explain(const struct candidate *c, struct tenure_error *error);
 
 #endif

@@ -127,21 +127,22 @@ static void candidate_voters_cluster(const struct candidate_peer *p, struct buf 
 	buf_hex64(b, prefix);
 }
 
+static bool candidate_voters_mixed(const struct candidate *c, const struct candidate_peer *p)
+{
+	for (unsigned v = 0; v < c->n_addresses; v++)
+		if (c->peers[v].link == CANDIDATE_UP && !quorum_id_equal(&c->peers[v].cluster, &p->cluster))
+			return true;
+	return false;
+}
+
 static void candidate_voters_why(const struct candidate *c, const struct candidate_peer *p, struct buf *b)
 {
-	bool mixed = false;
-
-	for (unsigned v = 0; v < c->n_addresses; v++)
-		mixed = mixed ||
-		        (c->peers[v].link == CANDIDATE_UP && !quorum_id_equal(&c->peers[v].cluster, &p->cluster));
 	if (p->link != CANDIDATE_UP)
-		buf_text(b, p->tried ? p->why.message : "not reached yet");
-	else if (p->foreign || (!c->configured && mixed))
+		buf_text(b, p->tried ? p->why.message : "no answer yet");
+	else if (p->foreign || (!c->configured && candidate_voters_mixed(c, p)))
 		candidate_voters_cluster(p, b);
 	else if (c->configured && quorum_config_find(&c->config, &p->vid) < 0)
 		buf_text(b, "it is no member of the cluster's configuration");
-	else if (!c->configured)
-		buf_text(b, "it answers, but too few others confirm its configuration");
 	else
 		buf_text(b, "it answers late");
 }
@@ -183,7 +184,14 @@ static bool candidate_voters_answers(const struct candidate *c, const struct can
 	return p->useful && (c->observer || c->plain || c->now.at.boot_ns < p->heard_ns + late_ns);
 }
 
-/* "1 of 3 voters answers, 2 are needed: 10.0.0.2:7420: connection refused (for 3s); ..." */
+/* In messages: before a quorum has confirmed a configuration, whoever was reached has answered. */
+static bool candidate_voters_spoke(const struct candidate *c, const struct candidate_peer *p)
+{
+	return candidate_voters_answers(c, p) ||
+	       (!c->configured && p->link == CANDIDATE_UP && !candidate_voters_mixed(c, p));
+}
+
+/* "1 of 3 voters answer, 2 needed: 10.0.0.2:7420: connection refused (for 3s); ..." */
 void candidate_voters_explain(const struct candidate *c, int code, struct tenure_error *error)
 {
 	unsigned n_answer = 0, n = candidate_voters_count(c);
@@ -192,7 +200,7 @@ void candidate_voters_explain(const struct candidate *c, int code, struct tenure
 	struct buf b;
 
 	for (unsigned v = 0; v < c->n_addresses; v++)
-		n_answer += candidate_voters_answers(c, &c->peers[v]);
+		n_answer += candidate_voters_spoke(c, &c->peers[v]);
 	buf_init(&b, text, sizeof text);
 	buf_u64(&b, n_answer);
 	buf_text(&b, " of ");
@@ -200,11 +208,16 @@ void candidate_voters_explain(const struct candidate *c, int code, struct tenure
 	buf_text(&b, " voters answer, ");
 	buf_u64(&b, quorum_majority(n));
 	buf_text(&b, " needed");
+	if (c->n_addresses < quorum_majority(n)) {
+		buf_text(&b, ", and only ");
+		buf_u64(&b, c->n_addresses);
+		buf_text(&b, " named: give the addresses of all");
+	}
 	for (unsigned v = 0; v < c->n_addresses; v++) {
 		const struct candidate_peer *p = &c->peers[v];
 		uint64_t since_ns = p->link == CANDIDATE_UP ? p->heard_ns : p->down_ns;
 
-		if (candidate_voters_answers(c, p))
+		if (candidate_voters_spoke(c, p))
 			continue;
 		buf_text(&b, between);
 		candidate_voters_name(c, p, &b);
@@ -220,6 +233,11 @@ void candidate_voters_explain(const struct candidate *c, int code, struct tenure
 		between = "; ";
 	}
 	(void)error_set(error, code, 0, "%s", text);
+}
+
+void candidate_explain(const struct candidate *c, struct tenure_error *error)
+{
+	candidate_voters_explain(c, TENURE_EUNREACHABLE, error);
 }
 
 /* The address leads to another voter now: nothing of the former one counts there any more (R9). */

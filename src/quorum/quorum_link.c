@@ -64,6 +64,17 @@ static void quorum_link_on_writable(void *arg)
 	loop_defer(link->core->store->loop, &link->core->send);
 }
 
+static const char *quorum_link_without_name(const struct quorum_link *link, const char *message)
+{
+	const char *name = link->core->store->addresses[link->voter];
+	size_t length = strlen(name);
+
+	if (strncmp(message, name, length) != 0 || message[length] == '\0')
+		return message;
+	message += length;
+	return message + strspn(message, ": ");
+}
+
 static void quorum_link_on_closed(void *arg, const struct tenure_error *error)
 {
 	struct quorum_link *link = arg;
@@ -74,7 +85,7 @@ static void quorum_link_on_closed(void *arg, const struct tenure_error *error)
 	if (error->os_errno != 0)
 		(void)error_set(&why, error->code, 0, "%s", strerror_r(error->os_errno, words, sizeof words));
 	else
-		error_copy(&why, error);
+		(void)error_set(&why, error->code, 0, "%s", quorum_link_without_name(link, error->message));
 	quorum_link_lost(link, &why);
 	quorum_core_settle(link->core);
 }

@@ -98,8 +98,10 @@ static void quorum_view_on_patience(void *arg)
 		loop_timer_arm(&call->patience, clock_add_ns(clock_now_or_zero_ns(), QUORUM_CALL_PATIENCE_NS));
 		return;
 	}
-	(void)error_set(&error, TENURE_EUNREACHABLE, 0, "%s",
-	                call->core->why.code != 0 ? call->core->why.message : "too few voters answer");
+	if (call->core->why.code != 0)
+		(void)error_set(&error, TENURE_EUNREACHABLE, 0, "%s", call->core->why.message);
+	else
+		candidate_explain(call->core->candidate, &error);
 	quorum_view_answer(call, TENURE_EUNREACHABLE, NULL, &error);
 }
 
