@@ -141,6 +141,26 @@ void schedule_tell_stale(struct world *w)
 	steps_run_ms(w, 100);
 }
 
+/* R2: the boot clocks of the voters run at twice their rate; RAW is right, so no lease may end early. */
+void schedule_tell_clock(struct world *w)
+{
+	steps_up(w);
+	steps_cut(w, 0, 2, true);
+	steps_lead(w, 0, 0);
+	steps_join(w, 1, 0);
+	steps_some_ms(w, 1100, 1500);
+	for (unsigned v = 0; v < 3; v++) {
+		dial_turn(&w->voters[v].host.dial, w->now_ns, 1000000, w->voters[v].host.dial.raw_ppm);
+		node_voter_rearm(w, v);
+	}
+	steps_run_ms(w, 1);
+	steps_cut(w, 0, 0, true);
+	steps_cut(w, 0, 1, true);
+	steps_some_ms(w, 505, 530);
+	steps_push(w, 1, 300);
+	steps_run_ms(w, 800);
+}
+
 /* R26: max_ttl is raised, and the voters that granted by it die before it is durable. */
 void schedule_tell_max_ttl(struct world *w)
 {

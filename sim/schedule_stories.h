@@ -21,6 +21,7 @@ void schedule_tell_answer(struct world *w);
 void schedule_tell_late(struct world *w);
 void schedule_tell_lapse(struct world *w);
 void schedule_tell_stale(struct world *w);
+void schedule_tell_clock(struct world *w);
 void schedule_tell_max_ttl(struct world *w);
 void schedule_tell_records(struct world *w);
 void schedule_tell_order(struct world *w);

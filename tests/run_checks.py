@@ -56,7 +56,7 @@ class Stage:
 
 
 # The suites that must run, and run whole, where a stage says so.
-ALL_SUITES = ("checks", "unit", "stores", "examples", "e2e", "torture")
+ALL_SUITES = ("checks", "unit", "sim", "stores", "examples", "e2e", "torture")
 STAGES = {
     stage.name: stage
     for stage in (
