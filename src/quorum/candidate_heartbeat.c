@@ -26,6 +26,19 @@ uint64_t candidate_heartbeat_cover_ttl_ns(const struct candidate *c, uint32_t gr
 	return MUTANT(c, askedttl) ? asked_ns : granted_ms * QUORUM_NS_PER_MS;
 }
 
+/*
+ * Answers that a pause or a cut held up come late in numbers, and are no round trips: believed, they made retries, nudges
+ * and reconnects slow for seconds. So it falls fast and rises slowly, a sample counting twice the present value at most.
+ */
+static uint64_t candidate_heartbeat_smooth_ns(uint64_t known_ns, uint64_t rtt_ns)
+{
+	if (!known_ns)
+		return rtt_ns;
+	if (rtt_ns <= known_ns)
+		return known_ns - (known_ns - rtt_ns) / 2;
+	return known_ns + candidate_sooner(rtt_ns - known_ns, known_ns) / 8;
+}
+
 void candidate_heartbeat_rtt(struct candidate *c, struct candidate_peer *p, uint32_t round)
 {
 	const struct candidate_round *r = &p->rounds[round % CANDIDATE_ROUNDS];
@@ -34,7 +47,7 @@ void candidate_heartbeat_rtt(struct candidate *c, struct candidate_peer *p, uint
 	if (round == 0 || r->round != round || c->now.at.boot_ns < r->sent.boot_ns)
 		return;
 	rtt_ns = c->now.at.boot_ns - r->sent.boot_ns;
-	p->rtt_ns = p->rtt_ns ? p->rtt_ns - p->rtt_ns / 8 + rtt_ns / 8 : rtt_ns;
+	p->rtt_ns = candidate_heartbeat_smooth_ns(p->rtt_ns, rtt_ns);
 	if (p->rtt_ns < QUORUM_RTT_MIN_US * 1000)
 		p->rtt_ns = QUORUM_RTT_MIN_US * 1000;
 }
@@ -138,7 +151,8 @@ void candidate_heartbeat_listed(struct candidate *c, struct candidate_peer *p, c
 		if (!e)
 			return;
 		e->parts[p->v].listed = p->listing;
-		if (e->term != i->term || !e->won || e->over) {
+		/* what is being campaigned for rides on no session: a voter that says so errs, and its word ends nothing */
+		if (e->term != i->term || e->over) {
 			if (i->term > e->used_term)
 				e->used_term = i->term;
 			if (i->term >= e->rel_term) {

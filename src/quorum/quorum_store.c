@@ -114,10 +114,9 @@ static int quorum_store_timing(const struct store *store, struct lease_timing *o
 	if (s->session.candidate)
 		candidate_read_facts(s->session.candidate, &facts);
 	quorum_store_timing_of(s, facts.ttl_ns > 0 ? facts.ttl_ns : s->ttl_ns, out);
+	/* The measured round trip is left out: settings are refused for what they say, never for a slow moment. */
 	if (facts.ttl_ns > 0 && facts.heartbeat_ns > 0)
 		out->heartbeat_ns = facts.heartbeat_ns;
-	if (facts.ttl_ns > 0 && facts.retry_ns > 0)
-		out->retry_ns = facts.retry_ns;
 	return 0;
 }
 
@@ -168,8 +167,9 @@ static bool quorum_store_ttl_fits(struct quorum_core *core)
 static void quorum_store_health(struct quorum_core *core, enum tenure_health health, const struct tenure_error *error)
 {
 	struct quorum_store *s = core->store;
+	enum tenure_health was = core->health;
 
-	if (core->health == health)
+	if (was == health)
 		return;
 	core->health = health;
 	if (core != quorum_core_of(s))
@@ -178,8 +178,10 @@ static void quorum_store_health(struct quorum_core *core, enum tenure_health hea
 		; /* whoever asked gets the error itself */
 	else if (health == TENURE_DEGRADED)
 		log_write(&s->log, 4, "quorum", "degraded: %s", error ? error->message : "too few voters answer");
+	else if (was == TENURE_DEGRADED) /* who was warned is told that it is over */
+		log_write(&s->log, 5, "quorum", "recovered: a majority of the voters answers");
 	else
-		log_write(&s->log, 6, "quorum", "healthy: enough voters answer");
+		log_write(&s->log, 6, "quorum", "healthy: a majority of the voters answers");
 	s->sink->health(s->client, health, error);
 }
 

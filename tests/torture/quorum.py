@@ -213,7 +213,7 @@ class QuorumTorture(torture.Torture):
         self.wait_sign(voters.boot_s())
         if not self.args.broken:
             self.check_containment(next(name for name in CANDIDATES))
-        for number in range(self.args.rounds):
+        for number in range(self.args.first - 1, self.args.first - 1 + self.args.rounds):
             self.round(number)
         self.end()
         return self.judge()
@@ -237,6 +237,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--first", type=int, default=1, help="number of the first round: each has faults of its own")
     parser.add_argument("--break", choices=("deadline",), dest="broken", help="must be caught: passes if it is")
     parser.add_argument("--containment", choices=("kernel", "cgroup"), default="kernel")
     parser.add_argument("--progress", action="store_true")
