@@ -27,9 +27,12 @@ bool voter_is_quiet(const struct voter *v, struct voter_now now)
 
 static uint32_t voter_bound_ms(const struct voter *v, const struct voter_bound *b)
 {
+	uint32_t ms = b->target_ms < b->durable_ms ? b->target_ms : b->durable_ms;
+
 	if (MUTANT(v, maxttllate))
 		return b->target_ms;
-	return b->target_ms < b->durable_ms ? b->target_ms : b->durable_ms;
+	/* A shorter one that is being written may be what a crash leaves, though it was raised again meanwhile. */
+	return b->writing_ms < ms ? b->writing_ms : ms;
 }
 
 uint32_t voter_max_ttl_ms(const struct voter *v)

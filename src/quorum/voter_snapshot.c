@@ -305,6 +305,7 @@ static bool snapshot_is_ours(const struct voter *v, struct snapshot_reader *r, s
 int voter_snapshot_load(struct voter *v, const uint8_t *bytes, size_t n_bytes, struct voter_now now)
 {
 	struct snapshot_reader r = { 0 };
+	struct voter_limits limits = v->limits;
 	uint32_t n_sessions, n_elections;
 	int code = 0;
 
@@ -320,10 +321,13 @@ int voter_snapshot_load(struct voter *v, const uint8_t *bytes, size_t n_bytes, s
 	v->quiet_end = instant_add(now.at, snapshot_get64(&r));
 	n_sessions = snapshot_get32(&r);
 	n_elections = snapshot_get32(&r);
+	/* what was promised is kept, though the limits may be lower by now */
+	v->limits.max_elections = v->limits.max_sessions = UINT32_MAX;
 	for (uint32_t i = 0; i < n_sessions && code == 0; i++)
 		code = snapshot_load_session(v, &r, now);
 	for (uint32_t i = 0; i < n_elections && code == 0; i++)
 		code = snapshot_load_election(v, &r, n_sessions, now);
+	v->limits = limits;
 	/* only now: a session that ends at once takes its elections with it, so all must be there */
 	for (uint32_t i = 1; i <= n_elections && code == 0; i++)
 		if (voter_election_at(v, i)->flags & VOTER_USED)

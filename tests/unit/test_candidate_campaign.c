@@ -283,6 +283,39 @@ static void a_wrong_clock_stops_renewals_and_belief_runs_out(void **state)
 	kit_free(k);
 }
 
+/* R32: a voter that lists what is being campaigned for, or never was, must not bring the candidate down. */
+static void a_false_list_is_borne(void **state)
+{
+	struct kit *k = kit_new();
+	struct candidate_election *e;
+
+	(void)state;
+	e = kit_join(k, "job");
+	kit_nudge(k, 0, 0);
+	kit_nudge(k, 1, 0);
+	assert_non_null(kit_said(k, 0, WIRE_VOTE));
+	for (unsigned i = 0; i < 4; i++) {
+		kit_after(k, 3000);
+		if (kit_said(k, 0, WIRE_LIST))
+			break;
+		kit_s_ack(k, 0, 7);
+		kit_s_ack(k, 1, 0);
+		kit_s_ack(k, 2, 0);
+	}
+	assert_non_null(kit_said(k, 0, WIRE_LIST));
+	kit_nudge(k, 0, 0);
+	kit_nudge(k, 1, 0);
+	kit_says(k, 0, kit_said(k, 0, WIRE_LIST)->round,
+	         (struct wire_item) { .type = WIRE_LIST_R, .term = 0, .list.name = { (const uint8_t *)"never", 5 } });
+	kit_says(k, 0, kit_said(k, 0, WIRE_LIST)->round,
+	         (struct wire_item) { .type = WIRE_LIST_R,
+	                              .term = kit_said(k, 0, WIRE_VOTE)->term,
+	                              .list.name = { (const uint8_t *)"job", 3 } });
+	kit_after(k, 600);
+	assert_false(kit_believes(k, e));
+	kit_free(k);
+}
+
 static void connection_numbers_rise(void **state)
 {
 	struct kit *k = kit_new();
@@ -314,6 +347,7 @@ int main(void)
 		cmocka_unit_test(answers_with_an_old_session_count_for_nothing),
 		cmocka_unit_test(a_wrong_clock_stops_renewals_and_belief_runs_out),
 		cmocka_unit_test(connection_numbers_rise),
+		cmocka_unit_test(a_false_list_is_borne),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,6 +387,53 @@ static void a_bound_that_was_lowered_and_raised_again_is_never_too_short(void **
 	kit_free(k);
 }
 
+static void a_bound_raised_while_a_shorter_one_is_written_waits_for_its_own_write(void **state)
+{
+	struct kit *k = kit_new(VOTER_FIRST);
+
+	(void)state;
+	SAY("a hello", "new");
+	voter_set_max_ttl(k->v, 4000, 500, k->now);
+	kit_after(k);
+	k->slow_disk = true;
+	AT(10000);
+	assert_int_equal(k->writing.max_ttl_ms, 4000);
+	voter_set_max_ttl(k->v, 10000, 1000, k->now);
+	SAY("b hello", "new");
+	SAY("b beat", "s_ack 4000 0"); /* a crash now may find either */
+	SAY("b vote job 1 501", "nak job ttl 0 0");
+	kit_disk(k);
+	SAY("b beat", "s_ack 4000 0");
+	kit_disk(k);
+	SAY("b beat", "s_ack 10000 0");
+	assert_int_equal(k->disk.max_ttl_ms, 10000);
+	kit_free(k);
+}
+
+static void a_clean_start_with_room_for_fewer_elections_loads_them_all(void **state)
+{
+	struct kit *k = kit_new(VOTER_FIRST);
+	struct voter_slot slot;
+	uint8_t *snapshot;
+	size_t n_bytes;
+
+	(void)state;
+	SAY("a hello", "new");
+	SAY("a vote one 1", "ack one 1 1000");
+	SAY("a vote two 1", "ack two 1 1000");
+	SAY("a vote three 1", "ack three 1 1000");
+	snapshot = voter_freeze(k->v, k->now, &n_bytes);
+	voter_free(k->v);
+	k->disk.clean_run = k->disk.run++;
+	k->limits = (struct voter_limits) { .max_elections = 2 };
+	assert_int_equal(kit_start(k, VOTER_CLEAN, snapshot, n_bytes), 0);
+	free(snapshot);
+	assert_true(voter_look(k->v, "one", k->now, &slot) && !slot.free);
+	assert_true(voter_look(k->v, "two", k->now, &slot) && !slot.free);
+	assert_true(voter_look(k->v, "three", k->now, &slot) && !slot.free);
+	kit_free(k);
+}
+
 static void a_crash_after_a_lowered_bound_holds_for_the_old_one(void **state)
 {
 	struct kit *k = kit_new(VOTER_FIRST);
@@ -420,6 +467,8 @@ int main(void)
 		cmocka_unit_test(a_longer_bound_is_granted_once_it_is_durable),
 		cmocka_unit_test(a_shorter_bound_is_obeyed_at_once_and_durable_later),
 		cmocka_unit_test(a_bound_that_was_lowered_and_raised_again_is_never_too_short),
+		cmocka_unit_test(a_bound_raised_while_a_shorter_one_is_written_waits_for_its_own_write),
+		cmocka_unit_test(a_clean_start_with_room_for_fewer_elections_loads_them_all),
 		cmocka_unit_test(a_crash_after_a_lowered_bound_holds_for_the_old_one),
 	};
 
