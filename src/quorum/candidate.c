@@ -233,6 +233,13 @@ void candidate_set_clock_fault(struct candidate *c, const struct tenure_error *w
 
 static bool candidate_own_event(struct candidate *c, struct candidate_event *out)
 {
+	if (c->tell_failed) { /* first: what follows is the same again, in weaker words */
+		c->tell_failed = false;
+		out->kind = CANDIDATE_FAILED;
+		out->code = c->fail_code;
+		out->error = &c->fail_error;
+		return true;
+	}
 	if (c->tell_reached) {
 		c->tell_reached = false;
 		if ((int)c->reached != c->told_reached) {
@@ -248,13 +255,6 @@ static bool candidate_own_event(struct candidate *c, struct candidate_event *out
 		out->kind = CANDIDATE_HEALTH;
 		out->health = c->health;
 		out->error = c->health == TENURE_DEGRADED ? &c->health_error : NULL;
-		return true;
-	}
-	if (c->tell_failed) {
-		c->tell_failed = false;
-		out->kind = CANDIDATE_FAILED;
-		out->code = c->fail_code;
-		out->error = &c->fail_error;
 		return true;
 	}
 	return false;
