@@ -173,7 +173,8 @@ const struct cli_verb verb_campaign = {
 	        "SIGTERM, SIGINT and SIGHUP hand leadership on and end it.\n"
 	        "\n"
 	        "exit codes: 0 it led and was told to stop; 128 + signal it was told to stop while it waited; "
-	        "64 bad usage; 69 the store was not reached; 74 the disk failed; 78 unsafe settings.",
+	        "64 bad usage; 69 the store was not reached; 74 the disk failed; 76 another cluster or "
+	        "an incompatible version; 78 unsafe settings.",
 	.needs = CLI_STORE | CLI_TRACE,
 	.options = verb_campaign_options,
 	.n_options = sizeof verb_campaign_options / sizeof verb_campaign_options[0],

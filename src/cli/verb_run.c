@@ -101,7 +101,8 @@ const struct cli_verb verb_run = {
 	        "\n"
 	        "exit codes: that of CMD, or 128 + the signal that ended it; 75 leadership was lost or handed "
 	        "over and CMD was stopped; 124 (-E) --wait ran out; 126, 127 CMD can't be executed, is not "
-	        "found; 64 bad usage; 69 the store was not reached; 74 the disk failed; 78 unsafe settings; "
+	        "found; 64 bad usage; 69 the store was not reached; 74 the disk failed; 76 another cluster "
+	        "or an incompatible version; 78 unsafe settings; "
 	        "128 + signal stopped while waiting.",
 	.needs = CLI_STORE | CLI_TRACE | CLI_COMMAND,
 	.options = verb_run_options,

@@ -15,7 +15,7 @@ struct verb_watch { /* one run of the verb */
 	bool degraded, led;
 	char leader[NAMES_ID_MAX_BYTES + 1]; /* while led */
 	uint64_t token;
-	int exit_code; /* of a failed print */
+	int exit_code; /* of a failed print, or of a store that never will do */
 };
 
 static void verb_watch_print(struct verb_watch *w, const char *event, int64_t at_unix_ns)
@@ -35,6 +35,12 @@ static void verb_watch_on_event(void *arg, const struct tenure_event *e)
 		w->token = w->led ? e->token : 0;
 		(void)snprintf(w->leader, sizeof w->leader, "%s", w->led ? e->leader_id : "");
 		verb_watch_print(w, changes_name(e->leader_id, e->cause), e->at_unix_ns);
+	}
+	/* No waiting helps against these. */
+	if (e->type == TENURE_EV_HEALTH && e->health == TENURE_DEGRADED && e->error && w->exit_code == 0 &&
+	    (e->error->code == TENURE_ECLUSTER || e->error->code == TENURE_EVERSION)) {
+		w->exit_code = cli_fail(w->cli, e->error);
+		return;
 	}
 	if (e->type == TENURE_EV_HEALTH && (e->health == TENURE_DEGRADED) != w->degraded) {
 		w->degraded = e->health == TENURE_DEGRADED;
@@ -104,7 +110,7 @@ const struct cli_verb verb_watch = {
 	        "\"a\",\"token\":7}\n"
 	        "\n"
 	        "exit codes: 128 + signal it was told to stop; 64 bad usage; 69 the store was not reached; 74 "
-	        "the disk failed.",
+	        "the disk failed; 76 another cluster, or an incompatible version.",
 	.needs = CLI_STORE,
 	.run = verb_watch_run,
 };

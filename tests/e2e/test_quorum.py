@@ -60,10 +60,35 @@ def test_voters_of_two_clusters_give_76(cli, disk_dir):
     other = Cluster(cli, disk_dir + "/other", "--max-ttl", "2s")
     stray = other[0].start()
     mixed = f"quorum://{cli.cluster[0].address},{stray.address}"
-    for words in (["status", "job"], ["run", "job", "--", "true"]):
+    for words in (["status", "job"], ["watch", "job"], ["run", "job", "--", "true"]):
         result = cli.run(words[0], "--store", mixed, *words[1:])
         assert result.returncode == 76, result.stderr
-        assert stray.address in result.stderr and "cluster" in result.stderr
+        assert result.stderr.count(stray.address) == 1 and "cluster" in result.stderr
+
+
+def test_doctor_looks_at_each_voter_and_at_the_majority(cli):
+    def rows():
+        result = cli.run("doctor", "-o", "json")
+        return result.returncode, {row["name"]: row for row in json.loads(result.stdout)}
+
+    addresses = [voter.address for voter in cli.cluster.voters]
+    _, found = rows()
+    assert all(found["voter " + a]["value"] is True for a in addresses)
+    assert found["voters up"]["value"] == "3 of 3" and found["voters up"]["verdict"] == "ok"
+    cli.cluster[0].kill()
+    _, found = rows()
+    assert found["voter " + addresses[0]]["verdict"] == "weak" and found["voter " + addresses[1]]["verdict"] == "ok"
+    assert found["voters up"]["value"] == "2 of 3" and found["voters up"]["verdict"] == "weak"
+    cli.cluster[1].kill()
+    code, found = rows()
+    assert code == 78 and found["voters up"]["verdict"] == "unsafe"
+    assert all(a in found["voters up"]["detail"] for a in addresses[:2])
+
+
+def test_addresses_that_are_too_few_are_said_to_be(cli):
+    result = cli.run("status", "job", "--store", "quorum://" + cli.cluster.voters[0].address)
+    assert result.returncode == 69
+    assert "1 of 3 voters answer, 2 needed, and only 1 named" in result.stderr
 
 
 def test_something_else_at_the_address_is_told(cli):
