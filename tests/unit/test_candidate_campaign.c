@@ -36,6 +36,62 @@ static void a_campaign_outbids_the_qth_smallest_known_term_not_the_highest(void 
 	kit_free(k);
 }
 
+/* Where q voters are left, each of them has to be outbid: the third one's silence must not count as a low term. */
+static void of_the_voters_that_are_left_the_qth_smallest_term_is_outbid(void **state)
+{
+	struct kit *k = kit_new();
+
+	(void)state;
+	(void)kit_join(k, "job");
+	candidate_disconnected(k->c, 2, k->now, NULL);
+	kit_nudge(k, 0, 7);
+	kit_nudge(k, 1, 40);
+	assert_int_equal(kit_said(k, 0, WIRE_VOTE)->term, 41);
+	kit_free(k);
+}
+
+static void a_voter_in_its_hold_is_none_that_is_left(void **state)
+{
+	struct kit *k = kit_new();
+	struct candidate_command command;
+	struct wire_item hello;
+
+	(void)state;
+	(void)kit_join(k, "job");
+	candidate_disconnected(k->c, 2, k->now, NULL);
+	while (candidate_next_command(k->c, &command))
+		;
+	candidate_connected(k->c, 2, k->now);
+	hello = kit_hello_r(k, 2, 202, 2, WIRE_SESSION_NEW);
+	hello.hello_r.hold_left_ms = 5000;
+	kit_says(k, 2, kit_said(k, 2, WIRE_HELLO)->round, hello);
+	kit_nudge(k, 0, 7);
+	kit_nudge(k, 1, 40);
+	assert_int_equal(kit_said(k, 0, WIRE_VOTE)->term, 41);
+	kit_free(k);
+}
+
+/* A SYN that was lost in a cut: the kernel repeats it too late. */
+static void a_connection_that_does_not_come_about_is_begun_anew(void **state)
+{
+	struct kit *k = kit_new();
+	struct candidate_command command;
+	unsigned n_begun = 0;
+
+	(void)state;
+	candidate_disconnected(k->c, 2, k->now, NULL);
+	while (candidate_next_command(k->c, &command))
+		;
+	for (unsigned i = 0; i < 600; i++) {
+		k->now.at.boot_ns = k->now.at.raw_ns += 10 * KIT_MS;
+		candidate_tick(k->c, k->now);
+		while (candidate_next_command(k->c, &command))
+			n_begun += command.voter == 2 && command.kind == CANDIDATE_CONNECT;
+	}
+	assert_in_range(n_begun, 1, 3); /* a heartbeat of 2.5 s each */
+	kit_free(k);
+}
+
 static void q_answers_of_different_voters_win_and_one_voter_twice_does_not(void **state)
 {
 	struct kit *k = kit_new();
@@ -334,6 +390,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_vote_follows_the_nudges_of_q_voters_and_not_of_fewer),
 		cmocka_unit_test(a_campaign_outbids_the_qth_smallest_known_term_not_the_highest),
+		cmocka_unit_test(of_the_voters_that_are_left_the_qth_smallest_term_is_outbid),
+		cmocka_unit_test(a_voter_in_its_hold_is_none_that_is_left),
+		cmocka_unit_test(a_connection_that_does_not_come_about_is_begun_anew),
 		cmocka_unit_test(q_answers_of_different_voters_win_and_one_voter_twice_does_not),
 		cmocka_unit_test(a_vote_lasts_from_the_send_time_of_its_own_round),
 		cmocka_unit_test(answers_after_the_deadline_win_nothing),
