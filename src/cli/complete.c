@@ -43,7 +43,7 @@ static void complete_value(const struct cli_option *o, const char *word)
 {
 	if (o->kind == CLI_DURATION_OR_FOREVER)
 		complete_offer("forever", 7, word);
-	if (o->kind == CLI_TEXT && (strcmp(o->metavar, "FILE") == 0 || strcmp(o->metavar, "DIR") == 0))
+	if (o->kind == CLI_TEXT && (strcmp(o->metavar, "FILE") == 0 || o->metavar[0] == 'D'))
 		(void)puts(":file");
 	if (o->kind != CLI_CHOICE)
 		return;
