@@ -55,6 +55,7 @@ class Target:
             leader = self.test.latest()[1]
             others = [name for name in self.test.ttls if name != leader]
             self.found = leader if self.leads and leader else others[int(self.other * len(others))]
+        self.test.struck.append((voters.boot_s(), self.found))
         return self.found
 
     def __str__(self):

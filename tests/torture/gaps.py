@@ -39,18 +39,29 @@ def figures(values):
             f"max {max(values, default=0) * 1e3:.1f} ms")
 
 
-def excuse(begin, end, bound_s, without, silent):
-    """None: nothing explains it."""
-    for since, until in without:
-        if since < end and until > begin and end <= max(until, begin) + bound_s:
-            return "no majority of voters"
-    for since, until in silent:
-        if since <= begin + 0.05 and until > begin and end <= until + bound_s:
-            return "its program was stopped"
-    return None
+class Excuses:
+    """What the bound does not count: it is one fault's, at a store that has its majority."""
+
+    def __init__(self, without_majority, silent, struck):
+        self.without_majority = without_majority
+        self.silent = silent
+        self.struck = struck
+
+    def find(self, begin, end, holder, bound_s):
+        """None: nothing explains it."""
+        for since, until in self.without_majority:
+            if since < end and until > begin and end <= max(until, begin) + bound_s:
+                return "no majority of voters"
+        for since, until in self.silent:
+            if since <= begin + 0.05 and until > begin and end <= until + bound_s:
+                return "its program was stopped"
+        for at, whom in self.struck:
+            if whom == holder and begin < at < end <= at + bound_s:
+                return "its candidate was hit a second time, before it had released"
+        return None
 
 
-def judge(ledger, ttls, bounds, without, silent, slack_s):
+def judge(ledger, ttls, bounds, excuses, slack_s):
     found, lines, everything = [], [], []
     between = tenures(ledger)
     by_ttl = {ttl: [] for ttl in bounds}
@@ -65,7 +76,7 @@ def judge(ledger, ttls, bounds, without, silent, slack_s):
         by_ttl[ttl].append(gap_s)
         if gap_s <= bound_s:
             continue
-        why = excuse(before[1], after[0], bound_s, without, silent)
+        why = excuses.find(before[1], after[0], before[3], bound_s)
         late.setdefault(why, []).append(gap_s)
         if not why:
             lines.append(f"late: {gap_s * 1e3:.1f} ms between {before[3]} (token {before[2]}, last sign at "

@@ -49,6 +49,7 @@ class QuorumTorture(torture.Torture):
         self.bounds = {}
         self.commands = []
         self.silent = []  # (from, to): the test itself kept a program from signing
+        self.struck = []  # (when, which candidate)
         self.recycled = 0
 
     # ---- settings as the program computes them ----
@@ -187,7 +188,8 @@ class QuorumTorture(torture.Torture):
         print(f"faults: {', '.join(f'{kind} {n}' for kind, n in sorted(self.done.items()))}")
         print(f"ledger: {ledger['lines']} lines under {ledger['tokens']} tokens, {ledger['admitted']} writes admitted, "
               f"{ledger['refused']} refused; traces: {traces['records']} records, {traces['tenures']} tenures")
-        judged = gaps.judge(self.ledger, self.ttls, self.bounds, self.voters.without_majority(), self.silent, SLACK_S)
+        excuses = gaps.Excuses(self.voters.without_majority(), self.silent, self.struck)
+        judged = gaps.judge(self.ledger, self.ttls, self.bounds, excuses, SLACK_S)
         for line in judged.lines:
             print(line)
         print(f"seed {self.args.seed}: {self.args.rounds} rounds, {ledger['tokens'] - 1} fail-overs and hand-overs, gap "
