@@ -38,12 +38,14 @@ void application_enter(struct world *w, unsigned candidate, unsigned election)
 	struct world_candidate *c = &w->candidates[candidate];
 	struct world_seat *seat = &c->seats[election];
 	struct candidate_entry entry = { .election = w->elections[election],
-		                         .priority = !w->scripted && dice_chance(&w->application_dice, 200000)
-		                                             ? (uint16_t)dice_below(&w->application_dice, 4)
-		                                             : 0,
 		                         .value = w->elections[election],
-		                         .value_bytes = w->scripted ? 0 : dice_below(&w->application_dice, 12),
 		                         .user = seat };
+
+	/* One draw a statement: the order within an initializer or a call is the compiler's. */
+	if (!w->scripted && dice_chance(&w->application_dice, 200000))
+		entry.priority = (uint16_t)dice_below(&w->application_dice, 4);
+	if (!w->scripted)
+		entry.value_bytes = dice_below(&w->application_dice, 12);
 
 	if (!w->scripted && dice_chance(&w->application_dice, 200000))
 		entry.min_left_ns = application_ttl_ns(w) / 4;
@@ -91,17 +93,19 @@ static void application_granted(struct world *w, unsigned candidate, unsigned el
 {
 	uint64_t mean_ns = application_ttl_ns(w) * w->plan.hold_factor / 10;
 	struct dice *d = &w->application_dice;
+	enum application_act act;
 
 	w->candidates[candidate].seats[election].leading = true;
 	w->candidates[candidate].seats[election].joined = false;
 	if (w->healed || dice_chance(d, 100000))
 		return;
+	act = dice_chance(d, 100000) ? APPLICATION_EXIT : APPLICATION_RELEASE;
 	if (dice_chance(d, 100000))
 		application_plan(w, candidate, election, APPLICATION_VALUE, dice_wait(d, mean_ns / 2));
+	else if (dice_chance(d, 200000))
+		application_plan(w, candidate, election, act, dice_below(d, 5 * PLAN_MS));
 	else
-		application_plan(w, candidate, election,
-		                 dice_chance(d, 100000) ? APPLICATION_EXIT : APPLICATION_RELEASE,
-		                 dice_chance(d, 200000) ? dice_below(d, 5 * PLAN_MS) : dice_wait(d, mean_ns));
+		application_plan(w, candidate, election, act, dice_wait(d, mean_ns));
 }
 
 void application_event(struct world *w, unsigned candidate, const struct candidate_event *event)

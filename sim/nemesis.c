@@ -23,8 +23,8 @@ void nemesis_set_clocks(struct world *w)
 		struct world_host *h = world_host(w, i);
 		int32_t boot_ppm = nemesis_rate_ppm(w);
 
-		h->dial.base =
-		        (struct instant) { PLAN_S + dice_below(d, 1000000 * PLAN_S), PLAN_S + dice_below(d, PLAN_S) };
+		h->dial.base.boot_ns = PLAN_S + dice_below(d, 1000000 * PLAN_S);
+		h->dial.base.raw_ns = PLAN_S + dice_below(d, PLAN_S);
 		h->dial.boot_ppm = boot_ppm;
 		h->dial.raw_ppm = nemesis_rate_ppm(w);
 		h->dial.wall_offset_ms = (int64_t)dice_below(d, 4000) - 2000;

@@ -136,11 +136,12 @@ static void node_voter_serve(struct world *w, unsigned voter)
 {
 	struct world_voter *v = &w->voters[voter];
 	bool clean = v->start == VOTER_CLEAN;
+	uint64_t first = dice_next(&w->disk_dice), second = dice_next(&w->disk_dice);
 	struct voter_settings settings = { .durable = &v->disk.state,
 		                           .start = v->start,
 		                           .snapshot = clean ? v->disk.snapshot : NULL,
 		                           .n_snapshot_bytes = clean ? v->disk.n_snapshot : 0,
-		                           .hash_seed = { dice_next(&w->disk_dice), dice_next(&w->disk_dice) },
+		                           .hash_seed = { first, second },
 		                           .limits = { .max_elections = w->plan.max_records },
 		                           .mutations = w->mutations };
 	int code = voter_new(&v->core, &settings, node_voter_now(w, voter));
