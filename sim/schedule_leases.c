@@ -50,27 +50,20 @@ void schedule_tell_cover(struct world *w)
 void schedule_tell_answer(struct world *w)
 {
 	steps_up(w);
-	for (unsigned i = 1; i <= 2; i++) /* they wait behind c0, whose host dies */
-		steps_cut(w, i, 2 - i, true);
-	steps_lead(w, 0, 0);
-	steps_join(w, 1, 0);
-	steps_join(w, 2, 0);
-	steps_run_ms(w, 50);
-	steps_cut(w, 1, 1, false);
-	steps_cut(w, 2, 0, false);
-	steps_run_ms(w, 1200);
 	steps_hold(w, 1, 0, NETWORK_TO_CANDIDATE, STEPS_BIT(WIRE_ACK));
-	steps_hold(w, 1, 1, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE));
-	steps_cut(w, 1, 2, true);
-	steps_release(w, 0, 0, "");
-	steps_nudge(w, 1);
-	steps_some_ms(w, 252, 256);
-	steps_hold(w, 1, 0, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE));
+	for (unsigned v = 1; v < 3; v++)
+		steps_hold(w, 1, v, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE) | STEPS_BIT(WIRE_ATTACH));
+	steps_join(w, 1, 0);
+	steps_run_ms(w, 10);
+	steps_hold(w, 1, 0, NETWORK_TO_VOTER, STEPS_BIT(WIRE_VOTE) | STEPS_BIT(WIRE_ATTACH));
+	steps_some_ms(w, 245, 255); /* given up, released, and the next one begins */
+	steps_push(w, 1, 15);
 	network_forget_held_of(w, 1, 1, NETWORK_TO_VOTER, 0);
 	steps_hold(w, 1, 1, NETWORK_TO_VOTER, 0);
-	steps_push(w, 1, 20);
+	steps_some_ms(w, 70, 90);
 	steps_let_go(w, 1, 0, NETWORK_TO_CANDIDATE);
-	steps_run_ms(w, 5);
+	steps_run_ms(w, 3);
+	steps_join(w, 2, 0);
 	steps_push(w, 2, 150);
 	steps_run_ms(w, 100);
 }
@@ -159,6 +152,24 @@ void schedule_tell_clock(struct world *w)
 	steps_some_ms(w, 505, 530);
 	steps_push(w, 1, 300);
 	steps_run_ms(w, 800);
+}
+
+/* R1: c0's host starts it again, and two voters know too little to tell it that its term was used. */
+void schedule_tell_again_born(struct world *w)
+{
+	steps_up(w);
+	steps_cut(w, 0, 2, true);
+	steps_lead(w, 0, 0);
+	steps_some_ms(w, 10, 300);
+	node_candidate_crash(w, 0, WORLD_NEVER);
+	steps_some_ms(w, 1200, 1500); /* its sessions end */
+	steps_hold(w, 0, 1, NETWORK_TO_CANDIDATE,
+	           STEPS_BIT(WIRE_NUDGE) | STEPS_BIT(WIRE_QUEUED) | STEPS_BIT(WIRE_PRE_R));
+	steps_cut(w, 0, 2, false);
+	node_candidate_start(w, 0);
+	steps_run_ms(w, 200);
+	application_enter(w, 0, 0);
+	steps_lead(w, 0, 0);
 }
 
 /* R26: max_ttl is raised, and the voters that granted by it die before it is durable. */

@@ -22,6 +22,7 @@ void schedule_tell_late(struct world *w);
 void schedule_tell_lapse(struct world *w);
 void schedule_tell_stale(struct world *w);
 void schedule_tell_clock(struct world *w);
+void schedule_tell_again_born(struct world *w);
 void schedule_tell_max_ttl(struct world *w);
 void schedule_tell_records(struct world *w);
 void schedule_tell_order(struct world *w);

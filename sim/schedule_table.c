@@ -17,6 +17,7 @@ const struct schedule schedule_table[] = {
 	{ "lapse", "R20: answers after a lapse", schedule_shape_plain, schedule_tell_lapse },
 	{ "stale", "R3: a voter stands still between its clock and the request", NULL, schedule_tell_stale },
 	{ "clock", "R2: the boot clocks of the voters are twice as fast", NULL, schedule_tell_clock },
+	{ "born", "R1: a candidate starts again", NULL, schedule_tell_again_born },
 	{ "max_ttl", "R26: max_ttl raised, and voters killed", NULL, schedule_tell_max_ttl },
 	{ "records", "R27: a record gives way", schedule_shape_records, schedule_tell_records },
 	{ "order", "R33: next is who came first", schedule_shape_queue, schedule_tell_order },
