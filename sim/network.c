@@ -164,12 +164,13 @@ void network_voter_gone(struct world *w, unsigned voter)
 	while ((c = w->voters[voter].conns)) {
 		uint64_t wait_ns = dice_chance(&w->network_dice, 700000) ? 0 : dice_below(&w->network_dice, 2 * PLAN_S);
 
+		network_refer(c); /* the list's reference may be the last one */
 		node_voter_unlink(w, c);
-		if (!c->candidate_open)
-			continue;
 		/* A proxy may keep its side. Else a reset comes, at once or when something is sent to the dead host. */
-		if (!c->proxied || w->healed || (!w->scripted && dice_chance(&w->network_dice, 500000)))
+		if (c->candidate_open &&
+		    (!c->proxied || w->healed || (!w->scripted && dice_chance(&w->network_dice, 500000))))
 			network_close(w, c, NETWORK_TO_CANDIDATE, w->now_ns + (w->scripted ? 0 : wait_ns));
+		network_unrefer(c);
 	}
 }
 
