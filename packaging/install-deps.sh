@@ -6,11 +6,11 @@
 set -eu
 
 build_packages="meson ninja-build gcc libc6-dev pkg-config libuv1-dev libjansson-dev libinih-dev libmicrohttpd-dev
-	libmd-dev scdoc python3 util-linux"
+	libmd-dev scdoc python3 util-linux iproute2"
 # The engines that tests and measurements run beside: ZooKeeper and its C client; etcd is built by Go.
 engine_packages="zookeeper default-jre-headless libzookeeper-mt-dev"
 check_packages="$build_packages libcmocka-dev python3-pytest clang clang-format clang-tidy cppcheck libclang-rt-14-dev
-	universal-ctags e2fsprogs mount procps iproute2 binutils bash bash-completion $engine_packages"
+	universal-ctags e2fsprogs mount procps binutils bash bash-completion $engine_packages"
 bench_packages="$build_packages $engine_packages"
 go_at_least=1.26
 needs_go=yes
