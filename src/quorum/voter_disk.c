@@ -338,10 +338,19 @@ static bool voter_disk_lock_says(int fd, uint64_t *run, uint64_t *pid)
 	return second[5 + digits] == '\n' && text_u64_n(second + 5, digits, INT32_MAX, pid);
 }
 
-static int voter_disk_lock(struct voter_disk *d, struct tenure_error *error)
+static int voter_disk_taken(int lock, const char *path, struct tenure_error *error)
 {
 	uint64_t run = 0, pid = 0;
 
+	if (voter_disk_lock_says(lock, &run, &pid))
+		return error_set(error, TENURE_EEXIST, 0,
+		                 "%.120s is in use by another tenure server, process %d: a voter runs once", path,
+		                 (int)pid);
+	return error_set(error, TENURE_EEXIST, 0, "%.120s is in use by another tenure server: a voter runs once", path);
+}
+
+static int voter_disk_lock(struct voter_disk *d, struct tenure_error *error)
+{
 	d->lock = openat(d->dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (d->lock < 0)
 		return voter_disk_fault("open", d->path, "lock", errno, error);
@@ -350,14 +359,23 @@ static int voter_disk_lock(struct voter_disk *d, struct tenure_error *error)
 			continue;
 		if (errno != EWOULDBLOCK)
 			return voter_disk_fault("lock", d->path, "lock", errno, error);
-		if (voter_disk_lock_says(d->lock, &run, &pid))
-			return error_set(error, TENURE_EEXIST, 0,
-			                 "%.120s is in use by another tenure server, process %d: a voter runs once",
-			                 d->path, (int)pid);
-		return error_set(error, TENURE_EEXIST, 0,
-		                 "%.120s is in use by another tenure server: a voter runs once", d->path);
+		return voter_disk_taken(d->lock, d->path, error);
 	}
 	return 0;
+}
+
+int voter_disk_in_use(const char *directory, struct tenure_error *error)
+{
+	int code = 0, dirfd = voter_disk_directory(directory, error);
+	int lock = dirfd < 0 ? -1 : openat(dirfd, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		code = voter_disk_taken(lock, directory, error);
+	if (lock >= 0)
+		(void)close(lock);
+	if (dirfd >= 0)
+		(void)close(dirfd);
+	return code;
 }
 
 /*

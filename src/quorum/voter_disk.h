@@ -73,6 +73,8 @@ int voter_disk_finish(struct voter_disk *d, const uint8_t *snapshot, size_t n_by
 
 /* Reads a store's superblock without opening it: for tools that show it, a running voter's too. Codes as above. */
 int voter_disk_look(struct superblock *s, const char *directory, struct tenure_error *error);
+/* TENURE_EEXIST: another process has it open at this moment, and `error` names it. 0: none has, as far as can be told. */
+int voter_disk_in_use(const char *directory, struct tenure_error *error);
 
 /* ---- making one: voter_init() ---- */
 

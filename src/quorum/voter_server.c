@@ -408,6 +408,7 @@ static int voter_server_listen(struct voter_server *s, const struct voter_server
                                struct tenure_error *error)
 {
 	struct superblock *own = calloc(1, sizeof *own);
+	struct tenure_error taken = TENURE_ERROR_INIT;
 	const char *address = NULL;
 	int code, i;
 
@@ -431,6 +432,11 @@ static int voter_server_listen(struct voter_server *s, const struct voter_server
 	else
 		code = stream_listen(&s->listener, s->loop, address, QUORUM_DEFAULT_PORT, voter_server_on_accepted, s,
 		                     error);
+	/* The same voter, started twice: say that, rather than that its address is taken. */
+	if (code == TENURE_EIO && voter_disk_in_use(settings->directory, &taken) == TENURE_EEXIST) {
+		error_copy(error, &taken);
+		code = TENURE_EEXIST;
+	}
 out:
 	free(own);
 	return code;
