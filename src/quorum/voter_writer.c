@@ -23,8 +23,8 @@ struct voter_writer {
 	struct voter_writer_stats stats;
 	pthread_t thread;
 	pthread_mutex_t mutex; /* what follows */
-	pthread_cond_t work;
-	bool asked, done, quit;
+	pthread_cond_t work, over;
+	bool asked, done, quit, ended;
 	struct superblock next;
 	int code;
 	struct tenure_error error;
@@ -54,6 +54,8 @@ static void *voter_writer_main(void *arg)
 		w->done = true;
 		(void)!write(w->fd, &one, sizeof one);
 	}
+	w->ended = true;
+	(void)pthread_cond_signal(&w->over);
 	(void)pthread_mutex_unlock(&w->mutex);
 	return NULL;
 }
@@ -111,6 +113,7 @@ int voter_writer_new(struct voter_writer **out, struct loop *l, struct voter_dis
                      struct tenure_error *error)
 {
 	struct voter_writer *w = calloc(1, sizeof *w);
+	pthread_condattr_t monotonic;
 	int failed;
 
 	if (!w)
@@ -118,6 +121,10 @@ int voter_writer_new(struct voter_writer **out, struct loop *l, struct voter_dis
 	*w = (struct voter_writer) { .disk = disk, .fn = fn, .arg = arg };
 	(void)pthread_mutex_init(&w->mutex, NULL);
 	(void)pthread_cond_init(&w->work, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&w->over, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	failed = w->fd < 0 ? errno : 0;
 	if (failed == 0 && loop_watch(l, w->fd, voter_writer_on_done, w, &w->watch) != 0)
@@ -148,17 +155,22 @@ void voter_writer_write(struct voter_writer *w, const struct superblock *s)
 int voter_writer_end(struct voter_writer *w, uint64_t limit_ns, struct tenure_error *error)
 {
 	struct timespec until;
-	int code = 0;
+	int code = 0, late = 0;
+	bool ended;
 
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(limit_ns / CLOCK_NS_PER_S);
 	(void)pthread_mutex_lock(&w->mutex);
 	w->quit = true;
 	(void)pthread_cond_signal(&w->work);
+	while (!w->ended && late == 0)
+		late = pthread_cond_timedwait(&w->over, &w->mutex, &until);
+	ended = w->ended;
 	(void)pthread_mutex_unlock(&w->mutex);
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(limit_ns / CLOCK_NS_PER_S);
-	if (pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+	if (!ended)
 		return error_set(error, TENURE_TIMEOUT, 0, "the disk has not answered for %u s",
 		                 (unsigned)(limit_ns / CLOCK_NS_PER_S));
+	(void)pthread_join(w->thread, NULL);
 	w->joined = true;
 	loop_unwatch(w->watch);
 	w->watch = NULL;
@@ -174,6 +186,7 @@ void voter_writer_free(struct voter_writer *w)
 	loop_unwatch(w->watch);
 	if (w->fd >= 0)
 		(void)close(w->fd);
+	(void)pthread_cond_destroy(&w->over);
 	(void)pthread_cond_destroy(&w->work);
 	(void)pthread_mutex_destroy(&w->mutex);
 	free(w);
