@@ -202,7 +202,7 @@ def run_tests(stage, directory):
     prefix = no_randomization() if stage.name in ("asan", "tsan") else []
     # Beside the programs, where the tests' other users can read it as well.
     suppressions = shutil.copy(os.path.join(ROOT, "tests", "tsan.supp"), directory)
-    env = dict(os.environ, **SANITIZER_ENV)
+    env = dict(os.environ, TENURE_TEST_TIMEOUT_FACTOR=str(stage.timeout_factor), **SANITIZER_ENV)
     env["TSAN_OPTIONS"] += ":suppressions=" + suppressions
     command = prefix + [MESON, "test", "-C", directory, "--no-rebuild", "--print-errorlogs", "--num-processes=1",
                         f"--timeout-multiplier={stage.timeout_factor}"]

@@ -335,6 +335,9 @@ def test_a_killed_guards_command_is_dead_before_the_next_one_is_inside(place):
                                         "/usr/bin/python3", "-c", busy],
                                        stdout=subprocess.PIPE, stderr=first, text=True)
             await_line(guarded.stdout, "in")
+            while os.path.getsize(f"{place}/first") == 0:  # it is at its writing
+                assert guarded.poll() is None
+                time.sleep(0.001)
         following = subprocess.Popen([TENURE, "guard", "job", "--dir", place, "--token", str(token), "--",
                                       "cat", f"{place}/first"], stdout=subprocess.PIPE, text=True)
         guarded.kill()
