@@ -62,7 +62,8 @@ static void fuzz_file(const uint8_t *file, size_t size)
 	CHECK(size == SUPERBLOCK_FILE_BYTES);
 	CHECK(superblock_decode(&one, file + s.sequence % 2 * SUPERBLOCK_COPY_BYTES, SUPERBLOCK_COPY_BYTES, NULL) == 0);
 	CHECK(one.sequence == s.sequence);
-	if (superblock_decode(&one, file + !(s.sequence % 2) * SUPERBLOCK_COPY_BYTES, SUPERBLOCK_COPY_BYTES, NULL) == 0)
+	if (superblock_decode(&one, file + (size_t) !(s.sequence % 2) * SUPERBLOCK_COPY_BYTES, SUPERBLOCK_COPY_BYTES,
+	                      NULL) == 0)
 		CHECK(one.sequence < s.sequence && quorum_id_equal(&one.vid, &s.vid));
 }
 

@@ -31,8 +31,8 @@ esac
 if [ "$needs_go" = yes ]; then
 	found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || found=
 	if [ "$(printf '%s\n' "go$go_at_least" "$found" | sort -V | head -n 1)" != "go$go_at_least" ]; then
-		echo "install-deps: Go $go_at_least or newer is needed on PATH to build etcd (here: ${found:-none}); Debian 12's is" \
-			"too old, so install it from its own site, then run this again" >&2
+		echo "install-deps: Go $go_at_least or newer is needed on PATH to build etcd (here: ${found:-none});" \
+			"Debian 12's is too old, so install it from its own site, then run this again" >&2
 		exit 1
 	fi
 fi

@@ -3,6 +3,7 @@
  * Rows of struct mutants_case: name; MUST it be found; does what is no violation of safety count; profiles of the random
  * seeds, tried after all schedules; why it may stay unseen.
  */
+/* clang-format off */
 { "nohold", MUST, false, "duel storm proxy clocks", NULL },
 { "shorthold", MUST, false, "duel storm proxy clocks", NULL },
 { "noquiet", MUST, false, "duel storm proxy clocks", NULL },

@@ -249,7 +249,7 @@ unsigned network_release_held(struct world *w, unsigned candidate, unsigned vote
 			continue;
 		}
 		*at = h->next;
-		network_put(w, h->conn, w->now_ns + 1000 + 1000 * n++,
+		network_put(w, h->conn, w->now_ns + 1000 + UINT64_C(1000) * n++,
 		            direction == NETWORK_TO_VOTER ? EVENT_TO_VOTER : EVENT_TO_CANDIDATE, h->chunk);
 		network_unrefer(h->conn);
 		free(h);

@@ -222,7 +222,7 @@ void plan_make(struct plan *p, uint64_t seed, enum plan_profile profile, const s
 		p->tail_ppm = p->loss_ppm = 0;
 	if (limits && limits->heal_ns && limits->heal_ns < p->heal_ns)
 		p->heal_ns = limits->heal_ns;
-	p->end_ns = p->heal_ns + 6 * p->max_ttl_ms * PLAN_MS + 20 * PLAN_S;
+	p->end_ns = p->heal_ns + UINT64_C(6) * p->max_ttl_ms * PLAN_MS + 20 * PLAN_S;
 }
 
 void plan_deinit(struct plan *p)

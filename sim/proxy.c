@@ -83,7 +83,7 @@ static void proxy_hold(struct world *w, struct network_conn *c, enum network_dir
 static uint64_t proxy_late_ns(struct world *w, const struct network_conn *c, uint64_t at_ns, uint64_t *again_ns)
 {
 	const struct world_link *link = &w->links[c->candidate][c->voter];
-	uint64_t most_ns = 2 * w->plan.max_ttl_ms * PLAN_MS, late_ns = at_ns;
+	uint64_t most_ns = UINT64_C(2) * w->plan.max_ttl_ms * PLAN_MS, late_ns = at_ns;
 	struct dice *d = &w->network_dice;
 
 	*again_ns = 0;

@@ -102,7 +102,8 @@ def determinism(tap):
     for compiler, flags in (("gcc", ["-O1"]), ("clang", ["-O2"])):
         with tempfile.TemporaryDirectory() as directory:
             got = run(compile_all(compiler, flags, directory), "hash", "--seeds", "1..200", "--jobs", "1")
-        tap.case(f"the hash is the same with {compiler} {' '.join(flags)}", [] if got == wanted else [f"{got} {wanted}"])
+        tap.case(f"the hash is the same with {compiler} {' '.join(flags)}",
+                 [] if got == wanted else [f"{got} {wanted}"])
 
 
 def main():

@@ -8,11 +8,13 @@
 
 json_t *timing_ms(uint64_t ns)
 {
+	uint64_t us = ns / 1000;
+
 	if (ns == NS_NEVER)
 		return json_null();
 	if (ns % CLOCK_NS_PER_MS == 0)
 		return json_integer((json_int_t)(ns / CLOCK_NS_PER_MS));
-	return json_real((double)(ns / 1000) / 1e3);
+	return json_real((double)us / 1e3);
 }
 
 static uint64_t timing_larger(uint64_t a_ns, uint64_t b_ns)

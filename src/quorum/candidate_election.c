@@ -193,7 +193,9 @@ bool candidate_election_lapse(struct candidate_election *e)
 		return e->over;
 	if (e->over || candidate_election_holds(e, e->c->now.at))
 		return e->over;
-	if (MUTANT(e->c, regain) || MUTANT(e->c, renewany))
+	if (MUTANT(e->c, regain))
+		return false;
+	if (MUTANT(e->c, renewany))
 		return false;
 	/* R20: final */
 	e->over = true;

@@ -48,8 +48,8 @@ void candidate_heartbeat_rtt(struct candidate *c, struct candidate_peer *p, uint
 		return;
 	rtt_ns = c->now.at.boot_ns - r->sent.boot_ns;
 	p->rtt_ns = candidate_heartbeat_smooth_ns(p->rtt_ns, rtt_ns);
-	if (p->rtt_ns < QUORUM_RTT_MIN_US * 1000)
-		p->rtt_ns = QUORUM_RTT_MIN_US * 1000;
+	if (p->rtt_ns < UINT64_C(1000) * QUORUM_RTT_MIN_US)
+		p->rtt_ns = UINT64_C(1000) * QUORUM_RTT_MIN_US;
 }
 
 /* ---- the session of one voter ---- */

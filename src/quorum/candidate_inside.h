@@ -20,7 +20,7 @@
 #define CANDIDATE_NEVER_NS     UINT64_MAX
 #define CANDIDATE_RTT_FIRST_NS UINT64_C(1000000) /* before the first answer */
 #define CANDIDATE_MAX_LOSSES   3                 /* within ten leases: holds off */
-#define CANDIDATE_MAX_UNSENT   (16u * 1024 * 1024)
+#define CANDIDATE_MAX_UNSENT   ((size_t)16 * 1024 * 1024)
 
 enum candidate_link { CANDIDATE_IDLE, CANDIDATE_CONNECTING, CANDIDATE_GREETING, CANDIDATE_UP };
 

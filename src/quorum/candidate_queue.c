@@ -64,7 +64,7 @@ void candidate_queue_end(struct candidate_election *e)
 static uint64_t candidate_queue_free_at_ns(const struct candidate_election *e)
 {
 	const struct candidate *c = e->c;
-	uint64_t sorted[QUORUM_MAX_VOTERS];
+	uint64_t sorted[QUORUM_MAX_VOTERS] = { 0 };
 	unsigned n = 0, q = candidate_quorum(c);
 
 	for (unsigned v = 0; v < c->n_addresses; v++) {
@@ -210,9 +210,9 @@ void candidate_queue_nudge(struct candidate_election *e, struct candidate_peer *
 		e->nudged = true;
 		candidate_campaign_start(e);
 	} else if (e->state == CANDIDATE_WAITING) { /* too few: their queues disagree, or some are gone */
-		e->campaign_at_ns = candidate_sooner(e->campaign_at_ns,
-		                                     (n >= candidate_quorum(c) ? now_ns : part->nudge_until_ns) +
-		                                             candidate_queue_jitter_ns(e));
+		e->campaign_at_ns =
+		        candidate_sooner(e->campaign_at_ns, (n >= candidate_quorum(c) ? now_ns : part->nudge_until_ns) +
+		                                                    candidate_queue_jitter_ns(e));
 	}
 }
 
@@ -220,7 +220,7 @@ void candidate_queue_nudge(struct candidate_election *e, struct candidate_peer *
 void candidate_queue_queued(struct candidate_election *e, struct candidate_peer *p, const struct wire_item *i)
 {
 	struct candidate *c = e->c;
-	uint64_t sorted[QUORUM_MAX_VOTERS];
+	uint64_t sorted[QUORUM_MAX_VOTERS] = { 0 };
 	unsigned n = 0, q = candidate_quorum(c);
 
 	e->parts[p->v].ahead = i->queued.ahead;

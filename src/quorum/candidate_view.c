@@ -121,7 +121,7 @@ static void candidate_view_leader(struct candidate_election *e, uint16_t of, con
                                   struct store_view *view)
 {
 	struct candidate *c = e->c;
-	uint64_t free_ns[QUORUM_MAX_VOTERS], began_unix_ms = leader->began_unix_ms;
+	uint64_t free_ns[QUORUM_MAX_VOTERS] = { 0 }, began_unix_ms = leader->began_unix_ms;
 	unsigned n = 0, q = candidate_quorum(c);
 
 	for (unsigned v = 0; v < c->n_addresses; v++) {

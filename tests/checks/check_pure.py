@@ -11,9 +11,12 @@ sys.dont_write_bytecode = True
 from tap import Tap
 
 # Whole folders, and single files of folders that do I/O too.
-PURE = ["base/buf", "base/crc32c", "base/heap", "base/identity", "base/names", "base/structs", "base/text", "client/url", "elector/*", "file/record",
-        "quorum/candidate*", "quorum/quorum", "quorum/superblock", "quorum/voter", "quorum/voter_election", "quorum/voter_lease",
-        "quorum/voter_peer", "quorum/voter_queue", "quorum/voter_session", "quorum/voter_snapshot", "quorum/voter_table",
+PURE = ["base/buf", "base/crc32c", "base/heap", "base/identity", "base/names", "base/structs", "base/text",
+        "client/url", "elector/*", "file/record",
+        "quorum/candidate*", "quorum/quorum", "quorum/superblock", "quorum/voter", "quorum/voter_election",
+        "quorum/voter_lease",
+        "quorum/voter_peer", "quorum/voter_queue", "quorum/voter_session", "quorum/voter_snapshot",
+        "quorum/voter_table",
         "quorum/voter_view", "quorum/wire*",
         "supervisor/plan"]
 

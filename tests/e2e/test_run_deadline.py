@@ -114,7 +114,7 @@ while True:
 
 
 def is_doomed(pid):
-    """Dead, or killed: with a SIGKILL pending it executes nothing any more, though it may wait for a processor to exit."""
+    """Dead, or killed: with a SIGKILL pending nothing of it runs any more, though it may wait to exit."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             pending = [int(line.split()[1], 16) for line in status if line.startswith(("SigPnd", "ShdPnd"))]
@@ -124,7 +124,7 @@ def is_doomed(pid):
 
 
 class Watched:
-    """A run whose program writes; its tree and its lease page are held, so that their ends can be told to the instant."""
+    """A run whose program writes; its tree and its lease page are held, so that their ends are seen at once."""
 
     def __init__(self, kit, *args, command, n_members=1, candidate="a", **more):
         self.run = kit.run("--id", candidate, *args, command=command, bufsize=0, **more)

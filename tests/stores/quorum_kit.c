@@ -71,7 +71,8 @@ static pid_t cluster_execute(const struct cluster *c, const char *log, char *con
 	if (fd < 0 || dup2(fd, 1) != 1 || dup2(fd, 2) != 2 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
 	    getppid() != parent)
 		_exit(126);
-	(void)execv(argv[0], argv);
+	if (argv[0])
+		(void)execv(argv[0], argv);
 	_exit(127);
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done to voters and candidates in one round. All that is random is drawn before anything is done, so that a seed
-decides it; who leads at that moment does not depend on the seed alone.
+"""What is done to voters and candidates in one round. All that is random is drawn before anything is done, so that a
+seed decides it; who leads at that moment does not depend on the seed alone.
 """
 import random
 import signal

@@ -2,7 +2,8 @@
 """How long nobody's program ran, from the last sign of one to the first one of the next, against `tenure timing`."""
 
 BOUND = "fail-over, worst"
-TOLERATED = 0.02  # unexplained, of all gaps: requests that TCP repeats after a cut renew the lease of one who has died since
+# Unexplained, of all gaps: requests that TCP repeats after a cut renew the lease of one who has died since.
+TOLERATED = 0.02
 FACTOR = 2.0  # but none so many times the bound
 SHARP = 0.1  # a gap below this share of the bound is a hand-over: released, not run out
 
@@ -86,13 +87,15 @@ def judge(ledger, ttls, bounds, excuses, slack_s):
             lines.append(f"late: {gap_s * 1e3:.1f} ms between {before[3]} (token {before[2]}, last sign at "
                          f"{before[1]:.3f}) and {after[3]} (token {after[2]})")
     for ttl, values in sorted(by_ttl.items()):
-        lines.append(f"after leaders with ttl {ttl} ms: {len(values)} gaps, {figures(values)}; bound of 'tenure timing' "
+        lines.append(f"after leaders with ttl {ttl} ms: {len(values)} gaps, {figures(values)}; "
+                     "bound of 'tenure timing' "
                      f"{bounds[ttl][BOUND]:.1f} ms, and {slack_s * 1e3:.0f} ms to start on this host")
     for why, values in late.items():
         lines.append(f"beyond it: {len(values)} gaps, {why or 'UNEXPLAINED'}, {figures(values)}")
     unexplained = late.get(None, [])
     if len(unexplained) > max(1, TOLERATED * len(everything)) or far:
-        found.append(f"{len(unexplained)} gaps beyond the bound of 'tenure timing' that nothing explains, {far} of them "
+        found.append(f"{len(unexplained)} gaps beyond the bound of 'tenure timing' that nothing explains, "
+                     f"{far} of them "
                      f"more than {FACTOR:g} times")
     released = [gap for gap in everything if gap < SHARP * min(b[BOUND] for b in bounds.values()) / 1e3]
     lines.append(f"{len(released)} of {len(everything)} gaps were hand-overs (released): {figures(released)}")

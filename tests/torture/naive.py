@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What `tenure run` is not: campaigns, runs a program while it is told that it leads, and ends that program when it next
-looks, half a second late. A torture test with such candidates must fail, or it proves nothing.
+"""What `tenure run` is not: campaigns, runs a program while it is told that it leads, and ends that program when it
+next looks, half a second late. A torture test with such candidates must fail, or it proves nothing.
 
     naive.py CAMPAIGN... -- PROGRAM...
 """

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Voters and candidates, each in a network of its own, are killed, stopped, cut off, restarted and asked to hand over at
-random. A separate checker judges what the programs and the candidates have written down: no two programs at once, no two
-beliefs at once, tokens rise, no stale write is admitted. The gaps between programs are compared with `tenure timing`.
+"""Voters and candidates, each in a network of its own, are killed, stopped, cut off, restarted and asked to hand over
+at random. A separate checker judges what the programs and the candidates have written down: no two programs at once, no
+two beliefs at once, tokens rise, no stale write is admitted. The gaps between programs are compared with `tenure timing`.
 
     quorum.py --rounds 300 --seed 1 [--break=deadline]
 
@@ -192,7 +192,8 @@ class QuorumTorture(torture.Torture):
         judged = gaps.judge(self.ledger, self.ttls, self.bounds, excuses, SLACK_S)
         for line in judged.lines:
             print(line)
-        print(f"seed {self.args.seed}: {self.args.rounds} rounds, {ledger['tokens'] - 1} fail-overs and hand-overs, gap "
+        print(f"seed {self.args.seed}: {self.args.rounds} rounds, {ledger['tokens'] - 1} fail-overs and hand-overs, "
+              "gap "
               f"{judged.figures}", flush=True)
         if self.args.broken:
             return self.judge_broken(ledger, found)

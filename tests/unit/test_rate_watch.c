@@ -130,10 +130,10 @@ static void an_order_to_slew_counts_before_it_shows(void **state)
 	(void)state;
 	host_init(&h, 1000);
 	h.now.has_slew = true;
-	h.now.slew_ppb = 500 * 1000;
+	h.now.slew_ppb = 500000;
 	pass(&h, MS, 0);
 	assert_int_equal(look(&h), RATE_WATCH_OK);
-	h.now.slew_ppb = -83333 * 1000;
+	h.now.slew_ppb = -83333000;
 	pass(&h, MS, 0);
 	assert_int_equal(look(&h), RATE_WATCH_SLEWED);
 	assert_non_null(strstr(rate_watch_explain(&h.watch, text, sizeof text), "-83333 ppm"));

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* 3*RTT + 20 ms, at the RTT that is taken before the first estimate */
-#define NUDGE_MS 23
+#define NUDGE_MS UINT64_C(23)
 
 /* ---- R33 ---- */
 

@@ -41,8 +41,11 @@ static void count_allocations(void)
 	assert_true(__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free) > 0);
 }
 #else
+/* glibc's own names. NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 void *__libc_malloc(size_t n);
+/* glibc's own names. NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 void *__libc_calloc(size_t n, size_t each);
+/* glibc's own names. NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 void *__libc_realloc(void *p, size_t n);
 
 void *malloc(size_t n)
@@ -183,7 +186,7 @@ static void an_election_that_is_held_costs_at_most_192_bytes(void **state)
 	assert_int_equal(stats.held, SESSIONS * ELECTIONS);
 	n_bytes = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
 #ifndef SANITIZED /* it has an allocator of its own */
-	assert_in_range(n_bytes / (SESSIONS * ELECTIONS), 100, 192);
+	assert_in_range(n_bytes / ((size_t)SESSIONS * ELECTIONS), 100, 192);
 #endif
 	(void)n_bytes;
 	free(t);
@@ -229,7 +232,7 @@ static void nothing_is_allocated_in_the_steady_state(void **state)
 			deliver(k, other ? &b : &a);
 			own += n_allocations - before;
 		}
-		k->now = kit_time(100 * (round + 1));
+		k->now = kit_time(UINT64_C(100) * (round + 1));
 		items[0].renew.sid = sid_b;
 		before = n_allocations;
 		voter_tick(k->v, k->now);

@@ -470,7 +470,7 @@ static void a_watcher_that_does_not_read_is_put_on_the_list(void **state)
 static void ten_thousand_idle_connections_come_and_go(void **state)
 {
 	struct kit *k = kit_new(VOTER_FIRST);
-	struct voter_peer **peers = calloc(10000, sizeof *peers);
+	struct voter_peer **peers = calloc(10000, sizeof(struct voter_peer *));
 
 	(void)state;
 	assert_non_null(peers);
