@@ -173,7 +173,7 @@ def count_tests(stage, directory, tests):
             continue
         pytest_file = re.search(r"\S*pytest-[^/\s]*\.xml", " ".join(test["cmd"]).replace("=", " "))
         for line in record.get("stdout", "").splitlines():
-            if line.startswith("containment "):  # what the torture test has measured
+            if line.startswith(("containment ", "seed ")):  # what the torture tests have measured
                 say(f"{name}: {line}")
         if test["protocol"] == "tap":
             passed, bad = tap_cases(record)

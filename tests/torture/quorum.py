@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Voters and candidates, each in a network of its own, are killed, stopped, cut off, restarted and asked to hand over
-at random. A separate checker judges what the programs and the candidates have written down: no two programs at once, no
-two beliefs at once, tokens rise, no stale write is admitted. The gaps between programs are compared with `tenure timing`.
+at random. A separate checker judges what the programs and the candidates have written down: no two programs at
+once, no two beliefs at once, tokens rise, no stale write is admitted. The gaps between programs are compared with
+`tenure timing`.
 
     quorum.py --rounds 300 --seed 1 [--break=deadline]
 
