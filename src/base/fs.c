@@ -165,3 +165,39 @@ int fs_make_directories(const char *path, unsigned mode, struct tenure_error *er
 	}
 	return code != 0 ? code : fs_make_one(at, mode, error);
 }
+
+ssize_t fs_pread(int fd, void *to, size_t n_bytes)
+{
+	size_t done = 0;
+
+	while (done < n_bytes) {
+		ssize_t n = pread(fd, (unsigned char *)to + done, n_bytes - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+int fs_pwrite(int fd, const void *from, size_t n_bytes, off_t at)
+{
+	size_t done = 0;
+
+	while (done < n_bytes) {
+		ssize_t n = pwrite(fd, (const unsigned char *)from + done, n_bytes - done, at + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n < 0 ? errno : EIO;
+			return -1;
+		}
+		done += (size_t)n;
+	}
+	return 0;
+}

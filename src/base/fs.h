@@ -4,6 +4,8 @@
 #define TENURE_BASE_FS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 #include <tenure/tenure.h>
 
@@ -19,5 +21,9 @@ int fs_check_local(const char *path, bool allow_memory, struct tenure_error *err
  * TENURE_ELIMIT (no descriptors).
  */
 int fs_make_directories(const char *path, unsigned mode, struct tenure_error *error);
+/* From the start of a file, whole. The bytes read, which are fewer only at its end; -1 with errno set. */
+ssize_t fs_pread(int fd, void *to, size_t n_bytes);
+/* All of it, at `at`. 0, or -1 with errno set. */
+int fs_pwrite(int fd, const void *from, size_t n_bytes, off_t at);
 
 #endif

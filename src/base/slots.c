@@ -11,6 +11,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/random.h"
 
 #define SLOTS_ONE_BYTES  64
@@ -177,44 +178,6 @@ int slots_decode(struct slots *s, uint32_t magic, const unsigned char *bytes, si
 	return slots_choose(s, one, magic, path, error);
 }
 
-/* The bytes read, which are fewer only at the file's end; -1 with errno set. */
-static ssize_t slots_pread(int fd, unsigned char *to, size_t n_bytes)
-{
-	size_t done = 0;
-
-	while (done < n_bytes) {
-		ssize_t n = pread(fd, to + done, n_bytes - done, (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
-
-/* 0, or -1 with errno set. */
-static int slots_pwrite(int fd, const unsigned char *from, size_t n_bytes, off_t at)
-{
-	size_t done = 0;
-
-	while (done < n_bytes) {
-		ssize_t n = pwrite(fd, from + done, n_bytes - done, at + (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			errno = n < 0 ? errno : EIO;
-			return -1;
-		}
-		done += (size_t)n;
-	}
-	return 0;
-}
-
 int slots_read(int fd, struct slots *s, uint32_t magic, const char *path, struct tenure_error *error)
 {
 	unsigned char bytes[SLOTS_BYTES];
@@ -225,7 +188,7 @@ int slots_read(int fd, struct slots *s, uint32_t magic, const char *path, struct
 		return error_set(error, TENURE_EIO, errno, "cannot look at %s", path);
 	if (!S_ISREG(info.st_mode))
 		return error_set(error, TENURE_EFOREIGN, 0, "%s is not a regular file: remove what stands there", path);
-	n = slots_pread(fd, bytes, sizeof bytes);
+	n = fs_pread(fd, bytes, sizeof bytes);
 	if (n < 0)
 		return error_set(error, TENURE_EIO, errno, "cannot read %s: check its disk", path);
 	/* The size of before would judge a file that has just been cut by the bytes of its past. */
@@ -242,7 +205,7 @@ int slots_write(int fd, struct slots *s, uint64_t value, const char *path, struc
 	if (value > SLOTS_VALUE_MAX || s->sequence == UINT64_MAX)
 		return error_set(error, TENURE_ELIMIT, 0, "%s is at its end: no number above 2^63-1 can be kept", path);
 	slots_encode(bytes, s->magic, s->sequence + 1, value);
-	if (slots_pwrite(fd, bytes, sizeof bytes, (off_t)place * SLOTS_ONE_BYTES) != 0)
+	if (fs_pwrite(fd, bytes, sizeof bytes, (off_t)place * SLOTS_ONE_BYTES) != 0)
 		return error_set(error, TENURE_EIO, errno, "cannot write %s: check its disk", path);
 	if (fdatasync(fd) != 0)
 		return error_set(error, TENURE_EIO, errno, "cannot make %s durable: check its disk", path);
@@ -263,7 +226,7 @@ static int slots_fill(int fd, uint32_t magic, uint64_t value)
 
 	slots_encode(bytes, magic, 1, value);
 	slots_encode(bytes + SLOTS_ONE_BYTES, magic, 2, value);
-	if (slots_pwrite(fd, bytes, sizeof bytes, 0) != 0)
+	if (fs_pwrite(fd, bytes, sizeof bytes, 0) != 0)
 		return -1;
 	return fsync(fd);
 }

@@ -31,46 +31,6 @@ struct voter_disk {
 	uint8_t copy[SUPERBLOCK_COPY_BYTES];
 };
 
-/* ---- bytes ---- */
-
-/* 0, or -1 with errno set. */
-static int voter_disk_put(int fd, const uint8_t *bytes, size_t n_bytes, off_t at)
-{
-	while (n_bytes > 0) {
-		ssize_t n = pwrite(fd, bytes, n_bytes, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			errno = n < 0 ? errno : EIO;
-			return -1;
-		}
-		bytes += n;
-		n_bytes -= (size_t)n;
-		at += n;
-	}
-	return 0;
-}
-
-/* The bytes read, fewer only at the file's end; -1 with errno set. */
-static ssize_t voter_disk_get(int fd, uint8_t *bytes, size_t n_bytes)
-{
-	size_t done = 0;
-
-	while (done < n_bytes) {
-		ssize_t n = pread(fd, bytes + done, n_bytes - done, (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
-
 static const char *voter_disk_advice(int os_errno)
 {
 	switch (os_errno) {
@@ -127,7 +87,7 @@ static ssize_t voter_disk_read_file(int dirfd, uint8_t *bytes)
 	ssize_t n = -1;
 
 	if (fd >= 0) {
-		n = voter_disk_get(fd, bytes, SUPERBLOCK_FILE_BYTES);
+		n = fs_pread(fd, bytes, SUPERBLOCK_FILE_BYTES);
 		saved = errno;
 		(void)close(fd);
 		errno = saved;
@@ -137,7 +97,7 @@ static ssize_t voter_disk_read_file(int dirfd, uint8_t *bytes)
 	fd = openat(dirfd, "superblock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	n = voter_disk_get(fd, bytes, SUPERBLOCK_FILE_BYTES);
+	n = fs_pread(fd, bytes, SUPERBLOCK_FILE_BYTES);
 	saved = errno;
 	(void)close(fd);
 	errno = saved;
@@ -236,8 +196,7 @@ int voter_disk_write(struct voter_disk *d, const struct superblock *s, struct te
 		CHECK(d->next.sequence < UINT64_MAX);
 		d->next.sequence++;
 		superblock_encode(&d->next, d->copy);
-		if (voter_disk_put(d->fd, d->copy, sizeof d->copy, d->next.sequence % 2 ? SUPERBLOCK_COPY_BYTES : 0) !=
-		    0)
+		if (fs_pwrite(d->fd, d->copy, sizeof d->copy, d->next.sequence % 2 ? SUPERBLOCK_COPY_BYTES : 0) != 0)
 			return voter_disk_break(d, "write", errno, error);
 		if (fdatasync(d->fd) != 0)
 			return voter_disk_break(d, "make durable", errno, error);
@@ -253,7 +212,7 @@ static int voter_disk_replace(int dirfd, const char *temporary, const char *name
 
 	if (fd < 0)
 		return -1;
-	if (voter_disk_put(fd, bytes, n_bytes, 0) != 0 || fsync(fd) != 0)
+	if (fs_pwrite(fd, bytes, n_bytes, 0) != 0 || fsync(fd) != 0)
 		saved = errno;
 	(void)close(fd);
 	if (!saved && renameat(dirfd, temporary, dirfd, name) != 0)
@@ -328,7 +287,7 @@ static bool voter_disk_lock_says(int fd, uint64_t *run, uint64_t *pid)
 	char text[VOTER_DISK_LOCK_ROOM] = "", *second;
 	size_t digits;
 
-	if (voter_disk_get(fd, (uint8_t *)text, sizeof text - 1) <= 0 || strncmp(text, "run ", 4) != 0)
+	if (fs_pread(fd, text, sizeof text - 1) <= 0 || strncmp(text, "run ", 4) != 0)
 		return false;
 	digits = strspn(text + 4, "0123456789");
 	second = text + 4 + digits;
@@ -401,7 +360,7 @@ static void voter_disk_note_run(struct voter_disk *d)
 	int n = snprintf(text, sizeof text, "run %u pid %d\n", (unsigned)d->present.run, (int)getpid());
 
 	/* A failure costs a check, no more. */
-	if (voter_disk_put(d->lock, (const uint8_t *)text, (size_t)n, 0) == 0 && ftruncate(d->lock, n) == 0)
+	if (fs_pwrite(d->lock, text, (size_t)n, 0) == 0 && ftruncate(d->lock, n) == 0)
 		(void)fdatasync(d->lock);
 }
 
@@ -423,7 +382,7 @@ static int voter_disk_read_snapshot(struct voter_disk *d, struct tenure_error *e
 		d->snapshot = malloc(d->n_snapshot_bytes);
 		if (!d->snapshot)
 			code = error_set(error, TENURE_ENOMEM, 0, "no memory for %.120s/snapshot", d->path);
-		else if (voter_disk_get(fd, d->snapshot, d->n_snapshot_bytes) != (ssize_t)d->n_snapshot_bytes)
+		else if (fs_pread(fd, d->snapshot, d->n_snapshot_bytes) != (ssize_t)d->n_snapshot_bytes)
 			code = voter_disk_fault("read", d->path, "snapshot", errno, error);
 	}
 	(void)close(fd);
